@@ -1,0 +1,62 @@
+# The front door. `make` lists the targets; `make check` is what CI runs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+# jsii runs on the pinned Node, not on whichever the machine has.
+export JSII_NODE := $(CURDIR)/node_modules/.bin/node
+export PYTHONDONTWRITEBYTECODE :=
+unexport AWS_PROFILE
+
+SETUP := build/setup.stamp
+PYTHON_SOURCES := app.py settings stacks constructs lambda finetune rehearsal tests tools benchmarks
+
+.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all bench generate clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+setup: $(SETUP) ## install everything; nothing later needs a network
+
+$(SETUP): locks/app.txt locks/emulator.txt locks/functions.txt locks/installer.txt package-lock.json pyproject.toml tools/setup.sh tools/stage_functions.py
+	@PYTHON=$(PYTHON) tools/setup.sh
+	@touch $@
+
+lock: ## renew locks/ and requirements.txt from pyproject.toml and locks/*.in
+	tools/lock.sh
+
+rehearse: $(SETUP) ## one job from data to a completed model on the local emulator, then destroy
+	finetune rehearse
+
+rehearse-faults: $(SETUP) ## every planted fault, each caught for the right reason
+	finetune rehearse --fault all
+
+lint: $(SETUP)
+	ruff check $(PYTHON_SOURCES)
+	ruff format --check $(PYTHON_SOURCES)
+
+types: $(SETUP)
+	mypy
+
+unit: $(SETUP)
+	pytest -q -n 2 --dist loadscope
+
+test: lint types unit ## lint, types, tests: what the README says to run
+
+check: test ## what CI runs: test, the rehearsal, three faults
+	finetune rehearse
+	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
+
+check-all: check ## everything there is
+	finetune rehearse --fault all
+	$(MAKE) bench
+
+bench: $(SETUP) ## the speed bars; results are written to benchmarks/
+	python benchmarks/synth.py
+
+generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
+	python tools/generate.py
+
+clean: ## remove what the targets made
+	rm -rf build cdk.out .rehearsal .mypy_cache .pytest_cache .ruff_cache

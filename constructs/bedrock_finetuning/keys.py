@@ -1,0 +1,320 @@
+"""The two keys: one for data at rest, one for the custom models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from constructs import Construct
+
+from .naming import Names
+from .statements import account_principal, allow, via_service
+
+# What it takes to administer a key and nothing that uses it. PutKeyPolicy is kept: a key whose
+# policy nobody may change is lost. CreateGrant is left out: a grant is a use by another name.
+# https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html
+ADMINISTER = (
+    "kms:CancelKeyDeletion",
+    "kms:CreateAlias",
+    "kms:DeleteAlias",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:GetKeyPolicy",
+    "kms:GetKeyRotationStatus",
+    "kms:ListGrants",
+    "kms:ListKeyPolicies",
+    "kms:ListKeyRotations",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:RevokeGrant",
+    "kms:RotateKeyOnDemand",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+    "kms:UpdateKeyDescription",
+)
+
+READ_AND_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
+
+# https://docs.aws.amazon.com/bedrock/latest/userguide/encryption-custom-job.html
+CUSTOMIZE = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+DYNAMODB = (
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+)
+
+
+class _RotatingKey(kms.Key):
+    """A symmetric customer managed key that rotates and says in its policy who uses it for what."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        description: str,
+        alias: str,
+        pending_window: Duration,
+        removal_policy: RemovalPolicy,
+        statements: Sequence[iam.PolicyStatement],
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            description=description,
+            alias=alias,
+            enable_key_rotation=True,
+            pending_window=pending_window,
+            removal_policy=removal_policy,
+            policy=iam.PolicyDocument(
+                statements=[
+                    allow(
+                        sid="AccountAdministers",
+                        principals=[account_principal(scope)],
+                        actions=ADMINISTER,
+                        resources=["*"],
+                    ),
+                    *statements,
+                ]
+            ),
+        )
+
+
+def _used_by(
+    scope: Construct,
+    *,
+    sid: str,
+    roles: Sequence[iam.IRole],
+    actions: Sequence[str],
+    service: str | None,
+) -> iam.PolicyStatement:
+    conditions: dict[str, dict[str, object]] = {
+        "ArnEquals": {"aws:PrincipalArn": [role.role_arn for role in roles]}
+    }
+    if service:
+        conditions["StringEquals"] = dict(via_service(scope, service))
+    return allow(
+        sid=sid,
+        principals=[account_principal(scope)],
+        actions=actions,
+        resources=["*"],
+        conditions=conditions,
+    )
+
+
+class DataKey(_RotatingKey):
+    """The key of everything stored: the bucket, the logs, the topic, the table, the queue.
+
+    Each use names the service the call comes through, and who it is for. The role policies add
+    the encryption context (the bucket), which does not exist yet when the key is made.
+
+    Args:
+        names: The environment's names; log groups and rules are admitted by them.
+        bucket_users: Roles that read or write objects.
+        queue_senders: Roles whose failed events Lambda puts into the encrypted queue.
+        pending_window: 7 to 30 days.
+        removal_policy: Kept exactly when something it encrypts is kept.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        names: Names,
+        bucket_users: Sequence[iam.IRole],
+        table_users: Sequence[iam.IRole],
+        queue_senders: Sequence[iam.IRole],
+        pending_window: Duration,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        stack = Stack.of(scope)
+        logs = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:"
+        rule = (
+            f"arn:{stack.partition}:events:{stack.region}:{stack.account}:"
+            f"rule/{names.job_state_rule}"
+        )
+        super().__init__(
+            scope,
+            id,
+            description=f"Data, logs and state of the environment {names.environment}",
+            alias=f"alias/{names.stack('data')}",
+            pending_window=pending_window,
+            removal_policy=removal_policy,
+            statements=[
+                _used_by(
+                    scope,
+                    sid="DataInTheBucket",
+                    roles=bucket_users,
+                    actions=READ_AND_WRITE,
+                    service="s3",
+                ),
+                _used_by(
+                    scope,
+                    sid="StateInTheTable",
+                    roles=table_users,
+                    actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+                    service="dynamodb",
+                ),
+                # DynamoDB takes a grant in the name of whoever makes the table: CloudFormation.
+                allow(
+                    sid="TableIsMade",
+                    principals=[account_principal(scope)],
+                    actions=DYNAMODB,
+                    resources=["*"],
+                    conditions={
+                        "StringEquals": {
+                            **via_service(scope, "dynamodb"),
+                            "kms:EncryptionContext:aws:dynamodb:tableName": names.state_table,
+                        }
+                    },
+                ),
+                _used_by(
+                    scope,
+                    sid="FailedEventsInTheQueue",
+                    roles=queue_senders,
+                    actions=READ_AND_WRITE,
+                    service="sqs",
+                ),
+                # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                allow(
+                    sid="LogGroups",
+                    principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
+                    actions=[
+                        "kms:Decrypt",
+                        "kms:DescribeKey",
+                        "kms:Encrypt",
+                        "kms:GenerateDataKey",
+                        "kms:GenerateDataKeyWithoutPlaintext",
+                        "kms:ReEncryptFrom",
+                        "kms:ReEncryptTo",
+                    ],
+                    resources=["*"],
+                    conditions={
+                        "ArnLike": {
+                            "kms:EncryptionContext:aws:logs:arn": [
+                                logs + pattern for pattern in names.log_group_patterns
+                            ]
+                        }
+                    },
+                ),
+                # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-key-policy.html
+                allow(
+                    sid="JobStateEventsToTheTopic",
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    actions=READ_AND_WRITE,
+                    resources=["*"],
+                    conditions={
+                        "StringEquals": {"aws:SourceAccount": stack.account},
+                        "ArnEquals": {"aws:SourceArn": rule},
+                    },
+                ),
+            ],
+        )
+
+    def statement_to_read_and_write_objects(self, *, bucket_arn: str) -> iam.PolicyStatement:
+        """What a role that is among the `bucket_users` needs besides, for one bucket.
+
+        With a bucket key the encryption context is the bucket's ARN, not the object's.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+        """
+        return allow(
+            sid="DataKeyThroughS3",
+            actions=READ_AND_WRITE,
+            resources=[self.key_arn],
+            conditions={
+                "StringEquals": {
+                    **via_service(self, "s3"),
+                    "kms:EncryptionContext:aws:s3:arn": bucket_arn,
+                }
+            },
+        )
+
+
+class ModelKey(_RotatingKey):
+    """The key of the custom models: Bedrock alone uses it, for those who train and invoke.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/encryption-custom-job.html
+
+    Args:
+        customizers: The customization role, and the submitter where the caller needs the key too.
+        invokers: ARN patterns of the people who may call a custom model; may be empty.
+        direct_callers: Roles that may decrypt without Bedrock in between; empty by default.
+        pending_window: 7 to 30 days.
+        removal_policy: A model whose key is gone is lost: kept when models are kept.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        names: Names,
+        customizers: Sequence[iam.IRole],
+        invokers: Sequence[str],
+        direct_callers: Sequence[iam.IRole] = (),
+        pending_window: Duration,
+        removal_policy: RemovalPolicy,
+    ) -> None:
+        statements = [
+            _used_by(
+                scope,
+                sid="PermissionsEncryptCustomModel",
+                roles=customizers,
+                actions=CUSTOMIZE,
+                service="bedrock",
+            )
+        ]
+        if invokers:
+            statements.append(
+                allow(
+                    sid="PermissionsDecryptModel",
+                    principals=[account_principal(scope)],
+                    actions=["kms:Decrypt"],
+                    resources=["*"],
+                    conditions={
+                        "ArnLike": {"aws:PrincipalArn": list(invokers)},
+                        "StringEquals": via_service(scope, "bedrock"),
+                    },
+                )
+            )
+        if direct_callers:
+            statements.append(
+                _used_by(
+                    scope,
+                    sid="DirectCallsFromTheVpc",
+                    roles=direct_callers,
+                    actions=["kms:Decrypt", "kms:DescribeKey"],
+                    service=None,
+                )
+            )
+        super().__init__(
+            scope,
+            id,
+            description=f"Custom models of the environment {names.environment}",
+            alias=f"alias/{names.stack('model')}",
+            pending_window=pending_window,
+            removal_policy=removal_policy,
+            statements=statements,
+        )
+
+    def statement_to_customize(self) -> iam.PolicyStatement:
+        """What a customizer's own policy has to say besides the key's."""
+        return allow(
+            sid="ModelKeyThroughBedrock",
+            actions=CUSTOMIZE,
+            resources=[self.key_arn],
+            conditions={"StringEquals": via_service(self, "bedrock")},
+        )

@@ -1,0 +1,95 @@
+"""Small pieces that the policies of several constructs are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+
+def account_principal(scope: Construct) -> iam.AccountPrincipal:
+    """The account itself: whoever its IAM policies allow, nobody outside it.
+
+    Statements say *who* by `aws:PrincipalArn` besides. Naming a role as a principal would store
+    its unique id: a kept key or bucket would then trust nobody after the role is made anew.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    return iam.AccountPrincipal(Stack.of(scope).account)
+
+
+def via_service(scope: Construct, service: str) -> dict[str, str]:
+    """The `kms:ViaService` condition of calls that *service* makes for a principal.
+
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    """
+    stack = Stack.of(scope)
+    return {"kms:ViaService": f"{service}.{stack.region}.{stack.url_suffix}"}
+
+
+def people_arns(scope: Construct, people: Sequence[str]) -> list[str]:
+    """ARN patterns of people: `role/...` and `user/...` are of this account, ARNs stay."""
+    stack = Stack.of(scope)
+    return [
+        who if who.startswith("arn:") else f"arn:{stack.partition}:iam::{stack.account}:{who}"
+        for who in people
+    ]
+
+
+def customization_job_arn(scope: Construct) -> str:
+    """Pattern of the ARNs of this account's customization jobs.
+
+    A job's id is unknown before the job exists; `*` spans the base model and the id.
+    https://docs.aws.amazon.com/bedrock/latest/userguide/custom-model-job-access-security.html
+    """
+    return bedrock_arn(scope, "model-customization-job/*")
+
+
+def bedrock_arn(scope: Construct, resource: str) -> str:
+    """ARN of a Bedrock resource of this account and Region."""
+    stack = Stack.of(scope)
+    return f"arn:{stack.partition}:bedrock:{stack.region}:{stack.account}:{resource}"
+
+
+def foundation_model_arn(scope: Construct, base_model: str) -> str:
+    """ARN of a foundation model, which belongs to no account."""
+    stack = Stack.of(scope)
+    return f"arn:{stack.partition}:bedrock:{stack.region}::foundation-model/{base_model}"
+
+
+def allow(
+    *,
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Mapping[str, object]] | None = None,
+    principals: Sequence[iam.IPrincipal] | None = None,
+) -> iam.PolicyStatement:
+    """An Allow statement with a name a reviewer can look for."""
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=list(actions),
+        resources=list(resources),
+        conditions=dict(conditions or {}),
+        principals=list(principals) if principals else None,
+    )
+
+
+def deny(
+    *,
+    sid: str,
+    actions: Sequence[str],
+    resources: Sequence[str],
+    conditions: Mapping[str, Mapping[str, object]] | None = None,
+    principals: Sequence[iam.IPrincipal] | None = None,
+) -> iam.PolicyStatement:
+    """A Deny statement with a name a reviewer can look for."""
+    return iam.PolicyStatement(
+        sid=sid,
+        effect=iam.Effect.DENY,
+        actions=list(actions),
+        resources=list(resources),
+        conditions=dict(conditions or {}),
+        principals=list(principals) if principals else None,
+    )
