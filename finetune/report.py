@@ -1,0 +1,155 @@
+"""What every command prints, and the exit code it ends with.
+
+The contract: with `--json` a command prints one object, `{"schema": 1, "command": ..., "ok": bool,
+"findings": [...], ...}`, and nothing else on standard output; without it, sentences. Progress goes
+to standard error in both cases.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Annotated, Literal, NoReturn
+
+import typer
+
+SCHEMA = 1
+"""Version of the JSON object; raised when a key changes its meaning or goes."""
+
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of sentences.")
+]
+"""The `--json` option, the same on every command."""
+
+Level = Literal["error", "warning", "note"]
+
+
+class ExitCode(IntEnum):
+    """How a command ended; the same numbers for every command."""
+
+    DONE = 0
+    FINDINGS = 1
+    """Findings in the input, or a job or rehearsal that failed."""
+    USAGE = 2
+    """Unreadable input, wrong settings or wrong use."""
+    AWS = 3
+    """AWS refused, or there are no usable credentials."""
+    TIMED_OUT = 4
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One thing a reader should know, where it is, and what to do about it."""
+
+    id: str
+    """Stable name of the rule, in kebab case."""
+    level: Level
+    message: str
+    """What is wrong, what was found and what is allowed; never the data itself."""
+    fix: str
+    """What to do; empty when there is nothing to do."""
+    where: Mapping[str, str | int] = field(default_factory=dict)
+    """Any of `file`, `line`, `offset`, `stack`, `logical_id`, `property`."""
+
+    def as_json(self) -> dict[str, object]:
+        """Return the finding in the shape of the JSON contract."""
+        return {
+            "id": self.id,
+            "level": self.level,
+            "message": self.message,
+            "fix": self.fix,
+            "where": dict(self.where),
+        }
+
+    def as_text(self) -> str:
+        """Return the finding as one or two lines for a terminal."""
+        place = ":".join(str(self.where[key]) for key in ("file", "line") if key in self.where)
+        if not place:
+            place = ".".join(
+                str(self.where[key])
+                for key in ("stack", "logical_id", "property")
+                if key in self.where
+            )
+        head = f"{self.level}: {f'{place}: ' if place else ''}{self.message} [{self.id}]"
+        return f"{head}\n  do: {self.fix}" if self.fix else head
+
+
+class CommandError(Exception):
+    """A command that ends with findings and an exit code other than 0."""
+
+    def __init__(
+        self,
+        *,
+        code: ExitCode,
+        findings: Sequence[Finding],
+        result: Mapping[str, object] | None = None,
+    ) -> None:
+        super().__init__("; ".join(finding.message for finding in findings))
+        self.code = code
+        self.findings = tuple(findings)
+        self.result = dict(result or {})
+        """Further keys of the JSON object, for a command that has results besides its failure."""
+
+
+def failure(
+    *,
+    code: ExitCode,
+    id: str,
+    message: str,
+    fix: str,
+    where: Mapping[str, str | int] | None = None,
+) -> CommandError:
+    """Return the exception for a command that ends with this one error."""
+    finding = Finding(id=id, level="error", message=message, fix=fix, where=where or {})
+    return CommandError(code=code, findings=[finding])
+
+
+class Output:
+    """What a running command says: sentences at once, findings also at once, results at the end."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self.findings: list[Finding] = []
+
+    def say(self, text: str) -> None:
+        """Print a sentence on standard output, unless the command prints JSON."""
+        if not self.as_json:
+            print(text, flush=True)
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding for the JSON object; without `--json`, print it on standard error."""
+        self.findings.append(finding)
+        if not self.as_json:
+            print(finding.as_text(), file=sys.stderr, flush=True)
+
+    def print_object(self, *, command: str, ok: bool, result: Mapping[str, object]) -> None:
+        """Print the JSON object of the contract, when the command was asked for it."""
+        if self.as_json:
+            head = {"schema": SCHEMA, "command": command, "ok": ok}
+            findings = [finding.as_json() for finding in self.findings]
+            print(json.dumps({**head, "findings": findings, **result}, indent=2))
+
+
+def run_command(
+    *, command: str, as_json: bool, action: Callable[[Output], Mapping[str, object]]
+) -> NoReturn:
+    """Run a command's action, report what came of it, and end with its exit code.
+
+    The action returns further keys of the JSON object, and raises `CommandError` for everything
+    a user can cause. Any other exception is a defect of ours and keeps its traceback.
+    """
+    output = Output(as_json=as_json)
+    code = ExitCode.DONE
+    try:
+        result = action(output)
+    except CommandError as failed:
+        for finding in failed.findings:
+            output.add(finding)
+        code, result = failed.code, failed.result
+    except KeyboardInterrupt:
+        output.add(Finding(id="interrupted", level="error", message="interrupted", fix=""))
+        code, result = ExitCode.INTERRUPTED, {}
+    output.print_object(command=command, ok=code is ExitCode.DONE, result=result)
+    raise typer.Exit(code)
