@@ -1,0 +1,61 @@
+"""The AWS calls that the functions make, and the permissions that each needs.
+
+Policies of roles and endpoints, the service models in the functions' assets and a test that drives
+every path are all made from these tables: a call that is not here is neither allowed nor possible.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+Call = tuple[str, str]
+"""A service by botocore's name and an operation by the API's."""
+
+SUBMITTER_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "CreateModelCustomizationJob"),
+    ("bedrock", "DeleteCustomModel"),
+    ("bedrock", "GetCustomModel"),
+    ("bedrock", "GetModelCustomizationJob"),
+    ("bedrock", "ListTagsForResource"),
+    ("bedrock", "StopModelCustomizationJob"),
+    ("dynamodb", "GetItem"),
+    ("dynamodb", "UpdateItem"),
+    ("s3", "HeadObject"),
+)
+"""What the submitter calls, all through endpoints of its VPC."""
+
+COMPLETION_CHECK_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "GetModelCustomizationJob"),
+    ("ec2", "DescribeNetworkInterfaces"),
+)
+"""What the completion check calls, from outside the VPC; it reads and changes nothing."""
+
+# Only where they are not the operation's own name.
+_OTHER_ACTIONS: Final[dict[Call, tuple[str, ...]]] = {
+    # TagResource for the tags in the request, PassRole for the customization role.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+    ("bedrock", "CreateModelCustomizationJob"): (
+        "bedrock:CreateModelCustomizationJob",
+        "bedrock:TagResource",
+        "iam:PassRole",
+    ),
+    # HeadObject has no action of its own; without ListBucket a missing object answers 403, not 404.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    ("s3", "HeadObject"): ("s3:GetObject", "s3:ListBucket"),
+}
+
+
+def actions_for(call: Call) -> tuple[str, ...]:
+    """Return the IAM actions that one call needs, such as `("dynamodb:GetItem",)`."""
+    service, operation = call
+    return _OTHER_ACTIONS.get(call, (f"{service}:{operation}",))
+
+
+def actions(calls: Iterable[Call], *, prefix: str | None = None) -> tuple[str, ...]:
+    """Return the IAM actions that calls need, sorted; a `prefix` such as `"s3"` keeps its own."""
+    found = {action for call in calls for action in actions_for(call)}
+    return tuple(sorted(a for a in found if prefix is None or a.startswith(f"{prefix}:")))
+
+
+def services(calls: Iterable[Call]) -> tuple[str, ...]:
+    """Return the services that calls go to, by botocore's names, sorted."""
+    return tuple(sorted({service for service, _ in calls}))
