@@ -1,0 +1,685 @@
+"""The rules of single settings: each says what is wrong, what is allowed and what to do."""
+
+import dataclasses
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from types import MappingProxyType
+
+from pydantic import ValidationInfo
+from pydantic_core import PydanticCustomError
+
+from settings.base_models import FoundationModel, Hyperparameter, foundation_models, usable_in
+from settings.datasets import DatasetLock
+from settings.names import DATASET, JOB
+from settings.prefix_lists import GatewayService, managed_prefix_list, prefix_lists
+from settings.regions import known_regions, partition_of
+from settings.source import Location
+
+ERROR_TYPE = "settings"
+"""Type of every pydantic error this module makes."""
+
+ZONE_LETTERS = "abcdefghijklmnop"
+"""Letters of Availability Zones, one CIDR slot for each."""
+
+RESERVED_TAG_PREFIXES = ("aws:", "finetune:")
+"""Tag keys of AWS and of this app."""
+MAXIMUM_TAGS = 40
+"""AWS takes 50 tags for a resource (TooManyTagsException of CreateModelCustomizationJob says so);
+ten are kept for those the app and the CDK add."""
+
+_PRIVATE_NETWORKS = tuple(
+    ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+)
+_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?", flags=re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check knows beside the value it checks."""
+
+    environment: str
+    """Name of the environment."""
+    region: str | None
+    """The Region, when the file has a valid one."""
+    datasets: Mapping[str, DatasetLock] = field(default_factory=lambda: MappingProxyType({}))
+    """The pushed data sets."""
+
+    @staticmethod
+    def of(info: ValidationInfo) -> "Context":
+        """The context of a validation; there is one door, so that no check is skipped."""
+        if not isinstance(info.context, Context):
+            raise TypeError("settings are made by load_settings or settings_from_values")
+        return info.context
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing a check found."""
+
+    kind: str
+    """Words joined by `-`: the end of the finding's id."""
+    problem: str
+    """What is wrong."""
+    allowed: str
+    """What would be accepted."""
+    fix: str
+    """What to do."""
+    at: Location = ()
+    """Where, below the checked value."""
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise one pydantic error for all problems; nothing for none."""
+    found = tuple(problems)
+    if found:
+        raise PydanticCustomError(
+            "settings", "{text}", {"text": found[0].problem, "problems": found}
+        )
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that was probably meant."""
+    close = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)
+    return close[0] if close else None
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names for the `allowed` part of an error."""
+    return ", ".join(names) or "none"
+
+
+# Region, account, principals
+
+
+def check_region(region: str) -> str:
+    """A Region of any partition, by its form."""
+    if partition_of(region) is None:
+        meant = nearest(region, known_regions())
+        refuse(
+            [
+                Problem(
+                    "bad-region",
+                    "not the name of an AWS Region",
+                    "a Region such as us-east-1 or us-gov-west-1",
+                    f"did you mean {meant}?" if meant else "write the Region's code, not its title",
+                )
+            ]
+        )
+    return region
+
+
+def check_account(account: str) -> str:
+    """Twelve digits."""
+    if not re.fullmatch(r"[0-9]{12}", account):
+        refuse(
+            [
+                Problem(
+                    "bad-account",
+                    "not an AWS account id",
+                    'twelve digits in quotes, such as "012345678901"',
+                    "copy the id from `aws sts get-caller-identity`, without hyphens",
+                )
+            ]
+        )
+    return account
+
+
+def check_principals(patterns: Sequence[str], info: ValidationInfo) -> tuple[str, ...]:
+    """Roles and users, as patterns of this account or as ARNs."""
+    context = Context.of(info)
+    refuse(
+        problem
+        for index, pattern in enumerate(patterns)
+        for problem in _principal_problems(pattern, (index,), context)
+    )
+    return tuple(patterns)
+
+
+def _principal_problems(pattern: str, at: Location, context: Context) -> Iterable[Problem]:
+    allowed = (
+        "`role/<path and name>` or `user/<path and name>` of this account, or the ARN of a role or"
+        " user; `*` stands for any characters"
+    )
+    match = re.fullmatch(
+        r"(?:arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):)?"
+        r"(?P<kind>role|user)/(?P<name>[A-Za-z0-9_+=,.@/*-]{1,576})",
+        pattern,
+        flags=re.ASCII,
+    )
+    if match is None:
+        yield Problem(
+            "bad-principal",
+            "not a pattern for roles or users",
+            allowed,
+            "write for example role/finetune-engineer; a role session (assumed-role) is named by"
+            " its role, and an account or `*` alone would let everyone in",
+            at,
+        )
+        return
+    if not re.search(r"[A-Za-z0-9]", match["name"]):
+        yield Problem(
+            "everyone-is-people",
+            "the pattern means everyone in the account",
+            allowed,
+            "name the roles that people use, or a part of their names such as role/data-*",
+            at,
+        )
+    if match["partition"] is not None and context.region is not None:
+        partition = partition_of(context.region)
+        if match["partition"] != partition:
+            yield Problem(
+                "other-partition",
+                f"the ARN belongs to partition {match['partition']}",
+                f"an ARN of partition {partition}, which {context.region} belongs to",
+                f"write arn:{partition}:iam::... or the short form {match['kind']}/{match['name']}",
+                at,
+            )
+
+
+def check_permissions_boundary(boundary: str, info: ValidationInfo) -> str:
+    """A managed policy by its name, with a path or without, or by its ARN."""
+    context = Context.of(info)
+    allowed = "the name of a managed policy of this account, or the ARN of a managed policy"
+    match = re.fullmatch(
+        r"(?:arn:(?P<partition>[a-z0-9-]+):iam::(?:[0-9]{12}|aws):policy/)?"
+        r"(?P<path>(?:[!-.0-~]+/){0,20})(?P<name>[A-Za-z0-9_+=,.@-]{1,128})",
+        boundary,
+        flags=re.ASCII,
+    )
+    if match is None or ":" in match["path"]:
+        refuse(
+            [
+                Problem(
+                    "bad-permissions-boundary",
+                    "not a managed policy",
+                    allowed,
+                    "write the policy's name, such as developer-boundary, or null for none",
+                )
+            ]
+        )
+    elif match["partition"] and context.region:
+        partition = partition_of(context.region)
+        if match["partition"] != partition:
+            refuse(
+                [
+                    Problem(
+                        "other-partition",
+                        f"the ARN belongs to partition {match['partition']}",
+                        f"an ARN of partition {partition}, which {context.region} belongs to",
+                        "write the policy's name instead of its ARN",
+                    )
+                ]
+            )
+    return boundary
+
+
+# Tags
+
+
+def check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Tags that every AWS service takes, Bedrock included.
+
+    https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    """
+    refuse(_tag_problems(tags))
+    return MappingProxyType(dict(tags))
+
+
+def _tag_problems(tags: Mapping[str, str]) -> Iterable[Problem]:
+    characters = r"[A-Za-z0-9\s._:/=+@-]"
+    words = "ASCII letters, digits, spaces and . _ : / = + @ -"
+    seen: dict[str, str] = {}
+    for key, value in tags.items():
+        if not re.fullmatch(rf"{characters}{{1,128}}", key, flags=re.ASCII):
+            yield Problem(
+                "bad-tag-key",
+                "AWS or Bedrock refuses the tag's key",
+                f"1 to 128 characters: {words}",
+                "rename the tag",
+                (key,),
+            )
+        if not re.fullmatch(rf"{characters}{{0,256}}", value, flags=re.ASCII):
+            yield Problem(
+                "bad-tag-value",
+                "AWS or Bedrock refuses the tag's value",
+                f"at most 256 characters: {words}",
+                "shorten or respell the value",
+                (key,),
+            )
+        prefix = next((p for p in RESERVED_TAG_PREFIXES if key.lower().startswith(p)), None)
+        if prefix:
+            owner = "AWS" if prefix == "aws:" else "this app"
+            yield Problem(
+                "reserved-tag",
+                f"tag keys that begin with {prefix} belong to {owner}",
+                "any other key",
+                "rename the tag",
+                (key,),
+            )
+        other = seen.setdefault(key.lower(), key)
+        if other != key:
+            # IAM keeps one tag for all spellings of a key, and refuses the second.
+            yield Problem(
+                "tag-twice",
+                f"the key differs from {other} in upper and lower case only, which IAM refuses",
+                "each key in one spelling",
+                "delete one of the two",
+                (key,),
+            )
+    if len(tags) > MAXIMUM_TAGS:
+        yield too_many_tags(len(tags))
+
+
+def too_many_tags(count: int) -> Problem:
+    """The error for more tags than a resource takes."""
+    return Problem(
+        "too-many-tags",
+        f"there are {count} tags, an environment's and a job's own counted together",
+        f"at most {MAXIMUM_TAGS}: AWS takes 50, and the app adds its own",
+        "delete some",
+    )
+
+
+def refuse_too_many_tags(counts: Mapping[str, int]) -> None:
+    """Refuse jobs that have more tags than a resource takes; `counts` is by job name."""
+    refuse(
+        dataclasses.replace(too_many_tags(count), at=(name, "tags"))
+        for name, count in counts.items()
+        if count > MAXIMUM_TAGS
+    )
+
+
+# Network
+
+
+def check_cidr(cidr: str) -> str:
+    """A private network that 32 subnets fit into, each large enough for a training job."""
+    allowed = (
+        "a private network of size /16 to /21 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16,"
+        " such as 10.40.0.0/16"
+    )
+    try:
+        network = ipaddress.IPv4Network(cidr, strict=False)
+    except ValueError:
+        refuse([Problem("bad-cidr", "not an IPv4 network", allowed, "write it as 10.40.0.0/16")])
+        raise
+    problems = []
+    if network.prefixlen > 21:
+        problems.append(
+            Problem(
+                "cidr-too-small",
+                f"the network is too small: 32 subnets would have"
+                f" {max(network.num_addresses // 32, 0)} addresses each",
+                allowed,
+                "take a larger network, /16 when nothing speaks against it",
+            )
+        )
+    if network.prefixlen < 16:
+        problems.append(
+            Problem(
+                "cidr-too-large",
+                "the network is larger than a VPC may be",
+                allowed,
+                "take a part of it, such as " + str(next(network.subnets(new_prefix=16))),
+            )
+        )
+    if str(network) != cidr:
+        problems.append(
+            Problem(
+                "cidr-host-bits",
+                "the address is not the first of its network, or is not written plainly",
+                allowed,
+                f"write {network}",
+            )
+        )
+    if not any(network.subnet_of(private) for private in _PRIVATE_NETWORKS):
+        problems.append(
+            Problem(
+                "cidr-not-private",
+                "the network is not private: addresses of the Internet would be routed into it",
+                allowed,
+                "take a private network that nothing you connect to uses",
+            )
+        )
+    refuse(problems)
+    return cidr
+
+
+def check_zones(zones: Sequence[str], *, minimum: int) -> tuple[str, ...]:
+    """Availability Zones by their letters."""
+    allowed = f"{minimum} to 16 different letters from a to p"
+    problems = []
+    first: dict[str, int] = {}
+    for index, zone in enumerate(zones):
+        if len(zone) != 1 or zone not in ZONE_LETTERS:
+            problems.append(
+                Problem(
+                    "bad-zone",
+                    "not the letter of an Availability Zone",
+                    allowed,
+                    f"write `{zone[-1:]}`: the Region is set once, above"
+                    if zone[-1:] in ZONE_LETTERS and zone[-1:]
+                    else "write the last letter of the zone's name: a for us-east-1a",
+                    (index,),
+                )
+            )
+        elif zone in first:
+            problems.append(
+                Problem(
+                    "zone-twice",
+                    f"zone {zone} is listed twice",
+                    allowed,
+                    "delete one of the two",
+                    (index,),
+                )
+            )
+        first.setdefault(zone, index)
+    if not minimum <= len(zones) <= 16:
+        problems.append(
+            Problem(
+                "zone-count",
+                f"there are {len(zones)} zones",
+                allowed,
+                "list more zones: the endpoints must survive the loss of one"
+                if len(zones) < minimum and minimum > 1
+                else "list the zones of your Region: Bedrock takes at most 16 subnets"
+                " (CreateModelCustomizationJob, vpcConfig.subnetIds)",
+            )
+        )
+    refuse(problems)
+    return tuple(zones)
+
+
+def check_prefix_list(
+    identifier: str | None, info: ValidationInfo, *, service: GatewayService
+) -> str | None:
+    """A prefix list's id, or none when the committed table has the Region."""
+    region = Context.of(info).region
+    if identifier is None:
+        if region is not None and managed_prefix_list(region=region, service=service) is None:
+            refuse(
+                [
+                    Problem(
+                        "unknown-prefix-list",
+                        f"the app does not know the prefix list of {service} in {region}",
+                        f"its id; known without it: {listed(prefix_lists())}",
+                        "look it up: aws ec2 describe-managed-prefix-lists --filters"
+                        f" Name=prefix-list-name,Values=com.amazonaws.{region}.{service}"
+                        f" --region {region}",
+                    )
+                ]
+            )
+    elif not re.fullmatch(r"pl-[0-9a-f]{8}(?:[0-9a-f]{9})?", identifier):
+        refuse(
+            [
+                Problem(
+                    "bad-prefix-list",
+                    "not the id of a prefix list",
+                    "pl- and 8 or 17 hexadecimal digits, or null for the committed table",
+                    "look it up: aws ec2 describe-managed-prefix-lists",
+                )
+            ]
+        )
+    return identifier
+
+
+# Jobs
+
+
+def check_job_name(name: str) -> str:
+    """A job's name, from which Bedrock's names are made."""
+    if not JOB.accepts(name):
+        refuse(
+            [
+                Problem(
+                    "bad-job-name",
+                    "not a name for a job",
+                    JOB.allowed,
+                    "rename the job; its name becomes a part of Bedrock's job and model names,"
+                    " which refuse other characters",
+                )
+            ]
+        )
+    return name
+
+
+def check_base_model(identifier: str, info: ValidationInfo) -> str:
+    """A base model that may be fine-tuned in the Region."""
+    region = Context.of(info).region
+    usable = usable_in(region)
+    place = region or "any Region"
+    allowed = f"in {place}: {listed(usable)}"
+    models = foundation_models()
+    model = models.get(identifier)
+    if model is None:
+        tail = identifier.rsplit("/", 1)[-1]
+        meant = next((known for known in models if known.startswith(tail)), None) or nearest(
+            tail, models
+        )
+        refuse(
+            [
+                Problem(
+                    "unknown-base-model",
+                    "not a base model this app knows",
+                    allowed,
+                    (f"did you mean {meant}? " if meant else "")
+                    + "a model AWS added since belongs into settings/base_models.yaml",
+                )
+            ]
+        )
+        return identifier
+    refuse(_base_model_problems(model, region, allowed))
+    return identifier
+
+
+def _base_model_problems(
+    model: FoundationModel, region: str | None, allowed: str
+) -> Iterable[Problem]:
+    if model.state in {"legacy", "end-of-life"}:
+        yield Problem(
+            "retired-base-model",
+            f"no new job may use it: {model.state_sentence}",
+            allowed,
+            "choose another base model; if AWS says otherwise now, correct"
+            " settings/base_models.yaml",
+        )
+    if region is not None and region not in model.regions:
+        yield Problem(
+            "base-model-not-in-region",
+            f"Bedrock does not customize {model.name} in {region}",
+            allowed,
+            f"choose another base model, or set region to {' or '.join(model.regions)}",
+        )
+    if model.family is None:
+        yield Problem(
+            "unsupported-data",
+            f"{model.name} learns from data that this app does not check or push",
+            allowed,
+            "choose a base model that learns from text",
+        )
+
+
+def check_customization_type(method: str, base_model: str | None) -> str:
+    """A method this app supports, and the base model too."""
+    if method != "FINE_TUNING":
+        refuse(
+            [
+                Problem(
+                    "unsupported-method",
+                    f"this app does not support {method} yet",
+                    "FINE_TUNING",
+                    "set customization_type to FINE_TUNING, or leave it out",
+                )
+            ]
+        )
+    model = foundation_models().get(base_model or "")
+    if model is not None and method not in model.methods:
+        refuse(
+            [
+                Problem(
+                    "method-not-of-model",
+                    f"{model.name} does not support {method}",
+                    listed(model.methods),
+                    "choose another base model",
+                )
+            ]
+        )
+    return method
+
+
+def check_dataset(name: str, info: ValidationInfo) -> str:
+    """A pushed data set, checked for the family of the job's base model."""
+    context = Context.of(info)
+    if not DATASET.accepts(name):
+        uri = " Bedrock's S3 URIs refuse `=`, `+` and spaces." if set(name) & set("=+ ") else ""
+        refuse(
+            [
+                Problem(
+                    "bad-dataset-name",
+                    "not the name of a data set",
+                    f"{DATASET.allowed}; pushed so far: {listed(context.datasets)}",
+                    "write the name given to `finetune data push NAME FILE`, not a path or an"
+                    f" S3 URI: the app derives the URI from it.{uri}",
+                )
+            ]
+        )
+    entry = context.datasets.get(name)
+    if entry is None:
+        meant = nearest(name, context.datasets)
+        refuse(
+            [
+                Problem(
+                    "data-not-pushed",
+                    "the data set was not pushed: it is not in datasets.lock.json",
+                    f"pushed so far: {listed(context.datasets)}",
+                    (f"did you mean {meant}? otherwise " if meant else "")
+                    + f"run `finetune data push {name} FILE`",
+                )
+            ]
+        )
+        return name
+    model = foundation_models().get(info.data.get("base_model", ""))
+    problems = []
+    if not entry.check.ok:
+        problems.append(
+            Problem(
+                "data-not-ok",
+                "the data set did not pass its check",
+                "a data set without errors",
+                f"run `finetune data check FILE`, correct the file, and"
+                f" `finetune data push {name} FILE`",
+            )
+        )
+    if model and model.family and entry.check.model_family != model.family.name:
+        problems.append(
+            Problem(
+                "data-for-other-model",
+                f"the data set was checked for {entry.check.model_family}, and {model.name}"
+                f" belongs to {model.family.name}",
+                f"a data set checked for {model.family.name}",
+                f"run `finetune data check FILE --model {model.id}`, then"
+                f" `finetune data push {name} FILE`",
+            )
+        )
+    refuse(problems)
+    return name
+
+
+def plain_number(text: str) -> Decimal | None:
+    """The number a text spells; None for words."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    try:
+        return Decimal(text)
+    except InvalidOperation:  # pragma: no cover - the pattern admits only numbers
+        return None
+
+
+def normalise_hyperparameters(values: object) -> object:
+    """Numbers as the API wants them: text, one spelling for each number.
+
+    `1e-5`, `"0.00001"` and `1.0e-05` train the same model, so they must not make different jobs.
+    """
+    if not isinstance(values, dict):
+        return values
+    return {name: _normalised(value) for name, value in values.items()}
+
+
+def _normalised(value: object) -> object:
+    if isinstance(value, bool):
+        return value
+    number: Decimal | None = None
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        number = plain_number(repr(value))
+        if number is None:
+            # Infinity and not-a-number are no hyperparameters.
+            return value
+    elif isinstance(value, str):
+        number = plain_number(value.strip())
+    if number is None:
+        return value.strip() if isinstance(value, str) else value
+    text = f"{number:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text in {"-0", "+0", ""} else text
+
+
+def check_hyperparameters(values: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+    """Names and ranges AWS documents for the base model; free where it documents none."""
+    model = foundation_models().get(info.data.get("base_model", ""))
+    known = model.hyperparameters if model is not None else None
+    refuse(_hyperparameter_problems(values, model, known))
+    return MappingProxyType(dict(values))
+
+
+def _hyperparameter_problems(
+    values: Mapping[str, str],
+    model: FoundationModel | None,
+    known: Mapping[str, Hyperparameter] | None,
+) -> Iterable[Problem]:
+    for name, value in values.items():
+        if known is not None and model is not None and name not in known:
+            meant = nearest(name, known)
+            yield Problem(
+                "unknown-hyperparameter",
+                f"{model.name} has no such hyperparameter",
+                listed(known),
+                f"did you mean {meant}?" if meant else "delete it",
+                (name,),
+            )
+        elif known is not None and not _fits(value, known[name]):
+            yield Problem(
+                "hyperparameter-out-of-range",
+                "the value is outside the range AWS documents",
+                known[name].allowed,
+                "choose a value in the range"
+                + (
+                    f"; Bedrock's default is {d:g}"
+                    if (d := known[name].default) is not None
+                    else ""
+                ),
+                (name,),
+            )
+        elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9 ]{0,63}", name) or not 1 <= len(value) <= 64:
+            yield Problem(
+                "bad-hyperparameter",
+                "not a hyperparameter",
+                "a name of letters and digits, with a value of 1 to 64 characters",
+                "write it as in the API, such as epochCount: 2",
+                (name,),
+            )
+
+
+def _fits(value: str, parameter: Hyperparameter) -> bool:
+    number = plain_number(value)
+    if number is None:
+        return value in parameter.words
+    if parameter.type == "integer" and number != number.to_integral_value():
+        return False
+    return Decimal(repr(parameter.minimum)) <= number <= Decimal(repr(parameter.maximum))

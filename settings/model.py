@@ -1,0 +1,390 @@
+"""The settings of one environment: what a person decides, with safe defaults.
+
+Every model is frozen, refuses unknown fields and takes keyword arguments only. The docstrings under
+the fields are the descriptions in `config/settings.schema.json`, which editors show.
+"""
+
+import ipaddress
+import string
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    WithJsonSchema,
+    WrapSerializer,
+    field_validator,
+)
+
+from settings import checks, names
+from settings.base_models import CustomizationType, FoundationModel, foundation_models
+from settings.checks import Context
+from settings.datasets import DatasetLock
+from settings.prefix_lists import managed_prefix_list
+
+RetentionDays: TypeAlias = Literal[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
+    3288, 3653,
+]  # fmt: skip
+"""Days CloudWatch Logs can keep a log group's events.
+https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
+
+_TEXT = {"type": "string"}
+_ZONE = {"type": "string", "pattern": "^[a-p]$"}
+_TAG_SCHEMA = {
+    "type": "object",
+    "additionalProperties": {"type": "string", "maxLength": 256},
+    "maxProperties": checks.MAXIMUM_TAGS,
+}
+
+
+def _as_dict(value: Mapping[str, object], serialize: SerializerFunctionWrapHandler) -> object:
+    """Give pydantic's serializer the dictionary it expects behind a read-only view."""
+    return serialize(dict(value))
+
+
+Tags: TypeAlias = Annotated[
+    Mapping[str, str],
+    Field(strict=False),
+    WrapSerializer(_as_dict),
+    AfterValidator(checks.check_tags),
+    WithJsonSchema(_TAG_SCHEMA),
+]
+Principals: TypeAlias = Annotated[
+    tuple[str, ...],
+    Field(strict=False),
+    AfterValidator(checks.check_principals),
+    WithJsonSchema({"type": "array", "items": _TEXT}),
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Network(_Section):
+    """The private network jobs train in: isolated subnets, endpoints, flow logs."""
+
+    cidr: Annotated[str, AfterValidator(checks.check_cidr)] = "10.40.0.0/16"
+    """Private IPv4 network of the VPC, /16 to /21. It is cut into 32 equal slots: 16 for training
+    subnets and 16 for service subnets, one for each zone letter, so that a zone can be added or
+    dropped without moving the others."""
+    training_zones: Annotated[
+        tuple[str, ...],
+        Field(strict=False),
+        AfterValidator(lambda zones: checks.check_zones(zones, minimum=1)),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "items": _ZONE,
+                "minItems": 1,
+                "maxItems": 16,
+                "uniqueItems": True,
+            }
+        ),
+    ] = ("a", "b", "c", "d", "e", "f")
+    """Letters of the Availability Zones with a training subnet. List all zones of the Region:
+    Bedrock chooses among them, and jobs were reported to fail with some of them only."""
+    service_zones: Annotated[
+        tuple[str, ...],
+        Field(strict=False),
+        AfterValidator(lambda zones: checks.check_zones(zones, minimum=2)),
+        WithJsonSchema(
+            {
+                "type": "array",
+                "items": _ZONE,
+                "minItems": 2,
+                "maxItems": 16,
+                "uniqueItems": True,
+            }
+        ),
+    ] = ("a", "b")
+    """Letters of the Availability Zones with a service subnet: interface endpoints and functions.
+    An interface endpoint costs by the hour in each."""
+    s3_prefix_list_id: str | None = Field(default=None, validate_default=True)
+    """Id of the prefix list AWS manages for S3 in the Region; null takes it from the committed
+    table, settings/prefix_lists.yaml."""
+    dynamodb_prefix_list_id: str | None = Field(default=None, validate_default=True)
+    """Id of the prefix list AWS manages for DynamoDB in the Region; null takes it from the
+    committed table, settings/prefix_lists.yaml."""
+    scoped_s3_endpoint_policy: bool = True
+    """Whether the S3 endpoint lets through exactly the prefixes and actions a job needs. No AWS
+    page says that a job needs no other bucket: if one fails while downloading, try false."""
+    flow_log_retention_days: RetentionDays = 365
+    """Days to keep the flow logs of all traffic in the VPC."""
+
+    @field_validator("s3_prefix_list_id")
+    @classmethod
+    def _s3_prefix_list(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return checks.check_prefix_list(value, info, service="s3")
+
+    @field_validator("dynamodb_prefix_list_id")
+    @classmethod
+    def _dynamodb_prefix_list(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return checks.check_prefix_list(value, info, service="dynamodb")
+
+    def s3_prefix_list(self, region: str) -> str:
+        """Id of the S3 prefix list in a Region: the setting, or the committed table."""
+        return self._resolved(
+            self.s3_prefix_list_id, managed_prefix_list(region=region, service="s3")
+        )
+
+    def dynamodb_prefix_list(self, region: str) -> str:
+        """Id of the DynamoDB prefix list in a Region: the setting, or the committed table."""
+        return self._resolved(
+            self.dynamodb_prefix_list_id, managed_prefix_list(region=region, service="dynamodb")
+        )
+
+    @staticmethod
+    def _resolved(setting: str | None, table: str | None) -> str:
+        identifier = setting or table
+        if identifier is None:
+            raise LookupError("prefix list unknown: the loader refuses such settings")
+        return identifier
+
+    @property
+    def training_cidrs(self) -> Mapping[str, str]:
+        """CIDR of the training subnet in each training zone, by zone letter."""
+        return {zone: self._slot(zone, service=False) for zone in self.training_zones}
+
+    @property
+    def service_cidrs(self) -> Mapping[str, str]:
+        """CIDR of the service subnet in each service zone, by zone letter."""
+        return {zone: self._slot(zone, service=True) for zone in self.service_zones}
+
+    def _slot(self, zone: str, *, service: bool) -> str:
+        network = ipaddress.IPv4Network(self.cidr)
+        index = string.ascii_lowercase.index(zone) + (16 if service else 0)
+        size = network.num_addresses // 32
+        return f"{network.network_address + index * size}/{network.prefixlen + 5}"
+
+
+class Keys(_Section):
+    """The two customer managed keys: one for data, one for models."""
+
+    pending_window_days: int = Field(default=30, ge=7, le=30)
+    """Days between asking KMS to delete a key and its deletion."""
+    direct_kms: bool = False
+    """Whether the customization role may call KMS itself, through the VPC's KMS endpoint, beside
+    the calls S3 and Bedrock make for it. No AWS page says that a job needs it: if one fails with
+    AccessDenied of KMS, try true."""
+    submitter_uses_model_key: bool = True
+    """Whether the function that submits jobs may have Bedrock use the model key on its behalf. No
+    AWS page says whether the caller needs the key beside the job's role; false is tighter, if it
+    works in your account."""
+
+
+class Storage(_Section):
+    """The data bucket and its access logs."""
+
+    retain: bool = True
+    """Whether data, keys and logs stay when the stacks are destroyed. False deletes them."""
+    require_endpoint: bool = True
+    """Whether the bucket denies the customization role outside this VPC's S3 endpoint. No AWS page
+    says whether Bedrock checks the data through the VPC before a job: if a job fails with "Could
+    not validate GetObject permissions", try false."""
+    access_log_retention_days: int = Field(default=365, ge=1, le=3653)
+    """Days to keep the bucket's access logs."""
+
+
+class People(_Section):
+    """Who may do what: roles and users that exist already.
+
+    Each is `role/<path and name>` or `user/<path and name>` in the environment's account, or the
+    ARN of a role or user; `*` stands for any characters.
+    """
+
+    uploaders: Principals = Field(min_length=1)
+    """Who may push data sets."""
+    readers: Principals = Field(min_length=1)
+    """Who may read data sets and the results of jobs."""
+    invokers: Principals = ()
+    """Who may call the finished models."""
+    administrators: Principals = Field(min_length=1)
+    """Who may administer the keys and the bucket, and see its contents."""
+
+
+class Engine(_Section):
+    """The functions that submit jobs and follow them."""
+
+    log_retention_days: RetentionDays = 365
+    """Days to keep the functions' logs."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least severe messages the functions log. No level logs data or secrets."""
+    reserved_concurrency: int | None = Field(default=None, ge=1, le=100)
+    """Executions reserved for each function; null reserves none, which an account with a quota of
+    10 needs."""
+    validation_minutes: int = Field(default=20, ge=1, le=20)
+    """Minutes to wait for Bedrock's validation of a job before the deployment goes on without."""
+
+
+class Job(_Section):
+    """One fine-tuning job: what is trained on what."""
+
+    _name: str = PrivateAttr(default="")
+    _training_data: DatasetLock | None = PrivateAttr(default=None)
+    _validation_data: DatasetLock | None = PrivateAttr(default=None)
+
+    base_model: Annotated[
+        str,
+        AfterValidator(checks.check_base_model),
+        WithJsonSchema({"type": "string", "examples": ["amazon.nova-2-lite-v1:0:256k"]}),
+    ]
+    """Id of the base model, with its context length: one of settings/base_models.yaml that Bedrock
+    customizes in the Region and that is not Legacy."""
+    customization_type: CustomizationType = Field(default="FINE_TUNING", validate_default=True)
+    """Method of customization. FINE_TUNING is the one this app supports so far."""
+    dataset: Annotated[
+        str,
+        AfterValidator(checks.check_dataset),
+        WithJsonSchema({"type": "string", "pattern": names.DATASET.pattern}),
+    ]
+    """Name of a data set in datasets.lock.json, as pushed by `finetune data push NAME FILE`."""
+    validation_dataset: (
+        Annotated[
+            str,
+            AfterValidator(checks.check_dataset),
+            WithJsonSchema({"type": "string", "pattern": names.DATASET.pattern}),
+        ]
+        | None
+    ) = None
+    """Name of a data set to measure the model on while it trains; null for none."""
+    hyperparameters: Annotated[
+        Mapping[str, str],
+        Field(strict=False),
+        BeforeValidator(checks.normalise_hyperparameters),
+        AfterValidator(checks.check_hyperparameters),
+        WrapSerializer(_as_dict),
+        WithJsonSchema({"type": "object", "additionalProperties": {"type": ["number", "string"]}}),
+    ] = Field(default_factory=dict)
+    """Hyperparameters by their names in the API, as numbers or text. What is absent takes Bedrock's
+    default."""
+    run: int = Field(default=1, ge=1, le=1_000_000)
+    """Raise it to train again although nothing else changed."""
+    wait_for: Literal["submission", "validation"] = "validation"
+    """What a deployment waits for: that Bedrock has taken the job, or that it has validated it."""
+    on_replace: Literal["keep-model", "delete-model"] = "keep-model"
+    """What happens to the model of a job whose settings changed, once its successor is complete."""
+    on_delete: Literal["keep-model", "delete-model"] = "delete-model"
+    """What happens to the model when the job's stack is destroyed."""
+    tags: Tags = Field(default_factory=dict)
+    """Tags of the job and its model, beside those of the environment."""
+
+    @field_validator("customization_type")
+    @classmethod
+    def _method(cls, value: str, info: ValidationInfo) -> str:
+        return checks.check_customization_type(value, info.data.get("base_model"))
+
+    def model_post_init(self, context: object, /) -> None:
+        """Attach the data sets' entries in the lock file."""
+        if isinstance(context, Context):
+            self._training_data = context.datasets[self.dataset]
+            if self.validation_dataset is not None:
+                self._validation_data = context.datasets[self.validation_dataset]
+
+    @property
+    def name(self) -> str:
+        """The job's name: its key under `jobs`."""
+        return self._name
+
+    @property
+    def model(self) -> FoundationModel:
+        """What is known of the base model."""
+        return foundation_models()[self.base_model]
+
+    @property
+    def training_data(self) -> DatasetLock:
+        """The data set to train on, as it was pushed."""
+        if self._training_data is None:
+            raise LookupError("job without data: the loader refuses such settings")
+        return self._training_data
+
+    @property
+    def validation_data(self) -> DatasetLock | None:
+        """The data set to validate on, as it was pushed; None for none."""
+        return self._validation_data
+
+
+class Settings(_Section):
+    """An environment: where it is, who works in it, and what it trains."""
+
+    _environment: str = PrivateAttr(default="")
+
+    region: Annotated[
+        str,
+        AfterValidator(checks.check_region),
+        WithJsonSchema({"type": "string", "pattern": r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"}),
+    ]
+    """AWS Region of every stack. The base models of the jobs must be customizable there."""
+    account: (
+        Annotated[
+            str,
+            AfterValidator(checks.check_account),
+            WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"}),
+        ]
+        | None
+    ) = None
+    """AWS account, twelve digits in quotes; null deploys to the account of the credentials."""
+    tags: Tags = Field(default_factory=dict)
+    """Tags of every resource, and of jobs and models."""
+    permissions_boundary: (
+        Annotated[
+            str,
+            AfterValidator(checks.check_permissions_boundary),
+            WithJsonSchema({"type": "string", "minLength": 1}),
+        ]
+        | None
+    ) = None
+    """Name or ARN of the managed policy that bounds every role of the app; null for none."""
+    network: Network = Field(default_factory=Network)
+    """The private network."""
+    keys: Keys = Field(default_factory=Keys)
+    """The encryption keys."""
+    storage: Storage = Field(default_factory=Storage)
+    """The data bucket."""
+    people: People
+    """Who may do what."""
+    engine: Engine = Field(default_factory=Engine)
+    """The functions."""
+    jobs: Annotated[
+        Mapping[Annotated[str, AfterValidator(checks.check_job_name)], Job],
+        Field(strict=False, max_length=100),
+        AfterValidator(lambda jobs: MappingProxyType(dict(jobs))),
+        WrapSerializer(_as_dict),
+    ] = Field(default_factory=dict)
+    """The fine-tuning jobs by name, one stack for each. At most 100: Bedrock's default quota of
+    custom models for an account."""
+
+    @field_validator("jobs")
+    @classmethod
+    def _job_tags(cls, jobs: Mapping[str, Job], info: ValidationInfo) -> Mapping[str, Job]:
+        common = info.data.get("tags") or {}
+        checks.refuse_too_many_tags(
+            {name: len({**common, **job.tags}) for name, job in jobs.items()}
+        )
+        return jobs
+
+    def model_post_init(self, context: object, /) -> None:
+        """Take the environment's name, which is the file's, and give the jobs theirs."""
+        if isinstance(context, Context):
+            self._environment = context.environment
+        for name, job in self.jobs.items():
+            job._name = name
+
+    @property
+    def environment(self) -> str:
+        """The environment's name: the name of its settings file."""
+        return self._environment
