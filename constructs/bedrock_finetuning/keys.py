@@ -230,9 +230,16 @@ class DataKey(_RotatingKey):
         With a bucket key the encryption context is the bucket's ARN, not the object's.
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
         """
+        return self._through_s3(actions=READ_AND_WRITE, bucket_arn=bucket_arn)
+
+    def statement_to_read_objects(self, *, bucket_arn: str) -> iam.PolicyStatement:
+        """The same for a role that only reads."""
+        return self._through_s3(actions=["kms:Decrypt"], bucket_arn=bucket_arn)
+
+    def _through_s3(self, *, actions: Sequence[str], bucket_arn: str) -> iam.PolicyStatement:
         return allow(
             sid="DataKeyThroughS3",
-            actions=READ_AND_WRITE,
+            actions=actions,
             resources=[self.key_arn],
             conditions={
                 "StringEquals": {

@@ -9,8 +9,6 @@ APPLICATION = "finetune"
 DATASETS_PREFIX = "fine-tuning-datasets/"
 OUTPUTS_PREFIX = "outputs/"
 
-TAG_ENVIRONMENT = f"{APPLICATION}:environment"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Names:

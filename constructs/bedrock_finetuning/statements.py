@@ -93,3 +93,19 @@ def deny(
         conditions=dict(conditions or {}),
         principals=list(principals) if principals else None,
     )
+
+
+def through_endpoint(
+    statements: Sequence[iam.PolicyStatement], *, roles: Sequence[iam.IRole]
+) -> list[iam.PolicyStatement]:
+    """The same statements for an endpoint's policy: of these roles, in these conditions.
+
+    An endpoint policy's principal is `*`; who is meant stands in `aws:PrincipalArn`.
+    https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html
+    """
+    narrowed = []
+    for statement in statements:
+        copy = statement.copy(principals=[iam.AnyPrincipal()])
+        copy.add_condition("ArnEquals", {"aws:PrincipalArn": [role.role_arn for role in roles]})
+        narrowed.append(copy)
+    return narrowed

@@ -1,0 +1,76 @@
+"""The app: settings, then stacks, then the gates. It calls no AWS and needs no credentials."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+
+# jsii starts its Node when aws_cdk is imported: the pinned one where `make setup` has put it.
+_NODE = ROOT / "node_modules" / ".bin" / "node"
+if _NODE.exists():
+    os.environ.setdefault("JSII_NODE", str(_NODE))
+
+from aws_cdk import App  # noqa: E402
+
+from settings import SettingsError, load_settings, render  # noqa: E402
+from stacks.environment import build_environment  # noqa: E402
+from stacks.gates import add_gates  # noqa: E402
+
+DEFAULT_ENVIRONMENT = "dev"
+
+
+def build_app(app: App, *, directory: Path = ROOT / "config", gates: bool = True) -> None:
+    """Adds the stacks of the chosen environment to the app, and the gates they must pass.
+
+    The environment is the context value `environment`, or `FINETUNE_ENVIRONMENT`, or `dev`.
+
+    Args:
+        app: The app to build into.
+        directory: Where the settings files and the lock file of the datasets are.
+        gates: Whether synth runs the nag packs; tests of one property do without.
+
+    Raises:
+        SettingsError: The settings are wrong; it holds every finding.
+    """
+    environment = (
+        app.node.try_get_context("environment")
+        or os.environ.get("FINETUNE_ENVIRONMENT")
+        or DEFAULT_ENVIRONMENT
+    )
+    settings = load_settings(environment=environment, directory=directory)
+    build_environment(app, settings=settings)
+    if gates:
+        add_gates(app)
+
+
+def new_app(*, outdir: str | None = None, **context: object) -> App:
+    """An app with the context and feature flags of cdk.json, which a plain App() would ignore."""
+    flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    return App(
+        outdir=outdir or os.environ.get("CDK_OUTDIR", "cdk.out"), context={**flags, **context}
+    )
+
+
+def main() -> int:
+    """Synthesises the app and returns the exit code: 0, 1 for gates not passed, 2 for settings."""
+    app = new_app()
+    try:
+        build_app(app)
+    except SettingsError as error:
+        print(render(error), file=sys.stderr)
+        return 2
+    try:
+        app.synth()
+    except RuntimeError as error:
+        print(str(error).split("\n    at ", maxsplit=1)[0], file=sys.stderr)
+        print("synth failed: see validation-report.json in the output folder", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""What the submitter may ask of Bedrock: jobs of this environment, on the allowed base models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+from customization.identity import ENVIRONMENT_TAG
+
+from .statements import allow, bedrock_arn, foundation_model_arn, through_endpoint
+
+
+def statements_to_submit(
+    scope: Construct,
+    *,
+    environment: str,
+    base_models: Sequence[str],
+    role: iam.IRole,
+) -> list[iam.PolicyStatement]:
+    """Submitting, stopping and removing this environment's jobs and models, by their owner tag.
+
+    CreateModelCustomizationJob is authorised on the base model, the custom model and the job:
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+    Bedrock has no condition key for the VPC or the key of a job, so these three hold instead: only
+    this role submits, it may pass one role only, and that role reads data through our endpoint
+    alone.
+    """
+    jobs = bedrock_arn(scope, "model-customization-job/*")
+    models = bedrock_arn(scope, "custom-model/*")
+    ours = {"StringEquals": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": environment}}
+    tagged_ours = {"StringEquals": {f"aws:RequestTag/{ENVIRONMENT_TAG}": environment}}
+    return [
+        allow(
+            sid="CustomizeTheAllowedBaseModels",
+            actions=["bedrock:CreateModelCustomizationJob"],
+            resources=[foundation_model_arn(scope, each) for each in base_models],
+        ),
+        allow(
+            sid="SubmitJobsTaggedAsOurs",
+            actions=["bedrock:CreateModelCustomizationJob", "bedrock:TagResource"],
+            resources=[jobs, models],
+            conditions=tagged_ours,
+        ),
+        allow(
+            sid="LookAtJobsAndModels",
+            actions=[
+                "bedrock:GetCustomModel",
+                "bedrock:GetModelCustomizationJob",
+                "bedrock:ListTagsForResource",
+            ],
+            resources=[jobs, models],
+        ),
+        allow(
+            sid="StopAndRemoveOurs",
+            actions=["bedrock:DeleteCustomModel", "bedrock:StopModelCustomizationJob"],
+            resources=[jobs, models],
+            conditions=ours,
+        ),
+        allow(
+            sid="PassTheCustomizationRole",
+            actions=["iam:PassRole"],
+            resources=[role.role_arn],
+            conditions={"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}},
+        ),
+    ]
+
+
+def statements_to_follow(scope: Construct) -> list[iam.PolicyStatement]:
+    """Seeing the state of jobs and of the interfaces Bedrock makes for them, and nothing else."""
+    return [
+        allow(
+            sid="LookAtJobs",
+            actions=["bedrock:GetModelCustomizationJob"],
+            resources=[bedrock_arn(scope, "model-customization-job/*")],
+        ),
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+        allow(
+            sid="LookForInterfaces",
+            actions=["ec2:DescribeNetworkInterfaces"],
+            resources=["*"],
+        ),
+    ]
+
+
+def statements_to_reach_bedrock(
+    scope: Construct,
+    *,
+    actions: Sequence[str],
+    base_models: Sequence[str],
+    submitter: iam.IRole,
+) -> list[iam.PolicyStatement]:
+    """The Bedrock endpoint's policy: the submitter's own calls, for the submitter.
+
+    Args:
+        actions: The actions of the calls that the submitter makes, read from its code.
+        base_models: Ids of the base models the settings name.
+        submitter: The only principal that may call through the endpoint.
+    """
+    return through_endpoint(
+        [
+            allow(
+                sid="TheSubmittersCalls",
+                actions=actions,
+                resources=[
+                    bedrock_arn(scope, "model-customization-job/*"),
+                    bedrock_arn(scope, "custom-model/*"),
+                    *(foundation_model_arn(scope, each) for each in base_models),
+                ],
+            )
+        ],
+        roles=[submitter],
+    )

@@ -1,0 +1,133 @@
+"""What the roles may do with keys, data, network and Bedrock: managed policies on the shells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from bedrock_finetuning.function import statements_to_run_in_a_vpc
+from bedrock_finetuning.job_interfaces import (
+    statements_to_create_interfaces,
+    statements_to_manage_interfaces,
+)
+from bedrock_finetuning.naming import DATASETS_PREFIX, OUTPUTS_PREFIX, Names
+from bedrock_finetuning.submission import statements_to_follow, statements_to_submit
+from constructs import Construct
+
+from settings import Settings
+
+from .encryption import EncryptionStack
+from .identity import IdentityStack
+from .network import NetworkStack
+from .storage import StorageStack
+
+
+class AccessStack(Stack):
+    """One managed policy for each thing a role does."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        names: Names,
+        identity: IdentityStack,
+        encryption: EncryptionStack,
+        network: NetworkStack,
+        storage: StorageStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            description="Permissions of a private environment for Amazon Bedrock model customization",
+            **kwargs,
+        )
+        bucket, data_key, model_key = storage.bucket, encryption.data_key, encryption.model_key
+        objects = data_key.statement_to_read_and_write_objects
+        subnet_ids = network.network.training_subnet_ids
+        group_ids = [network.groups.job.security_group_id]
+
+        self._policy(
+            "CustomizationData",
+            identity.customization,
+            "Reads datasets and writes outputs",
+            bucket.statements_to_train(),
+        )
+        self._policy(
+            "CustomizationKeys",
+            identity.customization,
+            "Uses the data key through S3 and the model key through Bedrock",
+            [objects(bucket_arn=bucket.bucket_arn), model_key.statement_to_customize()],
+        )
+        self._policy(
+            "CustomizationInterfaces",
+            identity.customization,
+            "Creates a job's interfaces in the training subnets",
+            statements_to_create_interfaces(
+                self, subnet_ids=subnet_ids, security_group_ids=group_ids
+            ),
+        )
+        self._policy(
+            "CustomizationNetwork",
+            identity.customization,
+            "Looks at the network and removes a job's interfaces",
+            statements_to_manage_interfaces(self, subnet_ids=subnet_ids),
+        )
+        self._policy(
+            "SubmitterBedrock",
+            identity.submitter,
+            "Submits, stops and removes jobs of this environment",
+            statements_to_submit(
+                self,
+                environment=names.environment,
+                base_models=settings.base_models,
+                role=identity.customization,
+            ),
+        )
+        submitter_data = bucket.statements_to_read(prefixes=(DATASETS_PREFIX,))
+        if settings.keys.submitter_uses_model_key:
+            submitter_data.append(model_key.statement_to_customize())
+        self._policy(
+            "SubmitterData",
+            identity.submitter,
+            "Looks whether a dataset is there, and lets Bedrock use the model key",
+            submitter_data,
+        )
+        self._policy(
+            "SubmitterNetwork",
+            identity.submitter,
+            "Lets Lambda put the submitter into the service subnets",
+            statements_to_run_in_a_vpc(self, function_name=names.function("submitter")),
+        )
+        self._policy(
+            "CompletionCheck",
+            identity.completion_check,
+            "Sees the state of jobs and of their interfaces",
+            statements_to_follow(self),
+        )
+        self._policy(
+            "Uploader",
+            identity.uploader,
+            "Writes datasets once",
+            [*bucket.statements_to_upload(), objects(bucket_arn=bucket.bucket_arn)],
+        )
+        self._policy(
+            "Reader",
+            identity.reader,
+            "Reads datasets and outputs",
+            [
+                *bucket.statements_to_read(prefixes=(DATASETS_PREFIX, OUTPUTS_PREFIX)),
+                data_key.statement_to_read_objects(bucket_arn=bucket.bucket_arn),
+            ],
+        )
+
+    def _policy(
+        self, id: str, role: iam.IRole, description: str, statements: Sequence[iam.PolicyStatement]
+    ) -> None:
+        iam.ManagedPolicy(
+            self, id, description=description, roles=[role], statements=list(statements)
+        )

@@ -1,0 +1,74 @@
+"""One customization job, in a stack of its own that comes last and goes first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Stack
+from bedrock_finetuning.customization_job import CustomizationJob, Dataset, Training
+from bedrock_finetuning.naming import Names
+from constructs import Construct
+
+from settings import DatasetLock, Job, Settings
+
+from .encryption import EncryptionStack
+from .engine import EngineStack
+from .identity import IdentityStack
+from .network import NetworkStack
+from .storage import StorageStack
+
+
+class JobStack(Stack):
+    """A job of the settings. Its name carries the content, not the stack."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        name: str,
+        job: Job,
+        settings: Settings,
+        names: Names,
+        identity: IdentityStack,
+        encryption: EncryptionStack,
+        network: NetworkStack,
+        storage: StorageStack,
+        engine: EngineStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(scope, id, description=f"The customization job {name}", **kwargs)
+        self.job = CustomizationJob(
+            self,
+            "Job",
+            service_token=engine.engine.provider.service_token,
+            environment=names.environment,
+            job=name,
+            training=Training(
+                base_model=job.base_model,
+                customization_type=job.customization_type,
+                hyperparameters=job.hyperparameters,
+                training=_dataset(job.dataset, job.training_data),
+                validation=_dataset(job.validation_dataset, job.validation_data)
+                if job.validation_dataset and job.validation_data
+                else None,
+                run=job.run,
+            ),
+            bucket=storage.bucket,
+            role=identity.customization,
+            key=encryption.model_key,
+            key_name="model",
+            subnet_ids=network.network.training_subnet_ids,
+            security_group_ids=[network.groups.job.security_group_id],
+            tags={**settings.tags, **job.tags},
+            wait_for=job.wait_for,
+            validation_minutes=settings.engine.validation_minutes,
+            on_replace=job.on_replace,
+            on_delete=job.on_delete,
+        )
+        for output in ("JobName", "ModelName", "State"):
+            CfnOutput(self, output, value=self.job.resource.get_att_string(output))
+
+
+def _dataset(name: str, lock: DatasetLock) -> Dataset:
+    return Dataset(name=name, key=lock.key, sha256=lock.sha256)

@@ -1,0 +1,113 @@
+"""The buckets, and the gateway endpoints through which they and the table are reached."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
+from bedrock_finetuning.gateway_endpoint import GatewayEndpoint
+from bedrock_finetuning.naming import DATASETS_PREFIX, Names
+from bedrock_finetuning.state_table import table_arn
+from bedrock_finetuning.statements import allow, people_arns, through_endpoint
+from bedrock_finetuning.training_bucket import AccessLogBucket, BucketUsers, TrainingBucket
+from constructs import Construct
+from customization.calls import SUBMITTER_CALLS, actions
+
+from settings import Settings
+
+from .common import removal_policy
+from .encryption import EncryptionStack
+from .identity import IdentityStack
+from .network import NetworkStack
+
+
+class StorageStack(Stack):
+    """Datasets and outputs, whom they are open to, and the private way to them."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        settings: Settings,
+        names: Names,
+        identity: IdentityStack,
+        encryption: EncryptionStack,
+        network: NetworkStack,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            description="Storage of a private environment for Amazon Bedrock model customization",
+            **kwargs,
+        )
+        self.access_logs = AccessLogBucket(
+            self,
+            "AccessLogs",
+            retention=Duration.days(settings.storage.access_log_retention_days),
+            removal_policy=removal_policy(settings),
+        )
+        self.bucket = TrainingBucket(
+            self,
+            "Bucket",
+            key=encryption.data_key,
+            access_logs=self.access_logs,
+            users=BucketUsers(
+                customizer=identity.customization,
+                submitter=identity.submitter,
+                uploader=identity.uploader,
+                reader=identity.reader,
+                administrators=people_arns(self, settings.people.administrators),
+            ),
+            removal_policy=removal_policy(settings),
+        )
+        s3_endpoint = GatewayEndpoint(
+            self,
+            "S3Endpoint",
+            service="s3",
+            network=network.network,
+            statements=self._through_the_s3_endpoint(settings=settings, identity=identity),
+        )
+        if settings.storage.require_endpoint:
+            self.bucket.require_endpoint(endpoint_id=s3_endpoint.endpoint_id)
+        GatewayEndpoint(
+            self,
+            "DynamoDbEndpoint",
+            service="dynamodb",
+            network=network.network,
+            statements=through_endpoint(
+                [
+                    allow(
+                        sid="JobState",
+                        actions=actions(SUBMITTER_CALLS, prefix="dynamodb"),
+                        resources=[table_arn(self, names=names)],
+                    )
+                ],
+                roles=[identity.submitter],
+            ),
+        )
+        CfnOutput(self, "DataBucketName", value=self.bucket.bucket_name)
+        CfnOutput(self, "AccessLogBucketName", value=self.access_logs.bucket_name)
+
+    def _through_the_s3_endpoint(
+        self, *, settings: Settings, identity: IdentityStack
+    ) -> list[iam.PolicyStatement]:
+        if not settings.network.scoped_s3_endpoint_policy:
+            return [
+                allow(
+                    sid="AnythingOfThisAccount",
+                    principals=[iam.AnyPrincipal()],
+                    actions=["s3:*"],
+                    resources=["*"],
+                    conditions={"StringEquals": {"aws:PrincipalAccount": self.account}},
+                )
+            ]
+        submitter = self.bucket.statements_to_read(prefixes=(DATASETS_PREFIX,))
+        for statement in submitter:
+            statement.sid = f"Submitter{statement.sid}"
+        return [
+            *through_endpoint(self.bucket.statements_to_train(), roles=[identity.customization]),
+            *through_endpoint(submitter, roles=[identity.submitter]),
+        ]
