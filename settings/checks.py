@@ -12,6 +12,8 @@ from types import MappingProxyType
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError
 
+from customization.identity import MAX_ATTEMPTS, names_for
+from customization.limits import constraints, matches
 from settings.base_models import FoundationModel, Hyperparameter, foundation_models, usable_in
 from settings.datasets import DatasetLock
 from settings.names import DATASET, JOB
@@ -90,6 +92,14 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def listed(names: Iterable[str]) -> str:
     """Names for the `allowed` part of an error."""
     return ", ".join(names) or "none"
+
+
+def _follows(value: str, *, shape: str) -> bool:
+    """Whether a text has the length and the pattern of a shape of Bedrock's service model."""
+    limit = constraints(shape)
+    return (limit.minimum or 0) <= len(value) <= (limit.maximum or len(value)) and (
+        limit.pattern is None or matches(value=value, expression=limit.pattern)
+    )
 
 
 # Region, account, principals
@@ -230,11 +240,10 @@ def check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _tag_problems(tags: Mapping[str, str]) -> Iterable[Problem]:
-    characters = r"[A-Za-z0-9\s._:/=+@-]"
     words = "ASCII letters, digits, spaces and . _ : / = + @ -"
     seen: dict[str, str] = {}
     for key, value in tags.items():
-        if not re.fullmatch(rf"{characters}{{1,128}}", key, flags=re.ASCII):
+        if not _follows(key, shape="TagKey"):
             yield Problem(
                 "bad-tag-key",
                 "AWS or Bedrock refuses the tag's key",
@@ -242,7 +251,7 @@ def _tag_problems(tags: Mapping[str, str]) -> Iterable[Problem]:
                 "rename the tag",
                 (key,),
             )
-        if not re.fullmatch(rf"{characters}{{0,256}}", value, flags=re.ASCII):
+        if not _follows(value, shape="TagValue"):
             yield Problem(
                 "bad-tag-value",
                 "AWS or Bedrock refuses the tag's value",
@@ -430,9 +439,16 @@ def check_prefix_list(
 # Jobs
 
 
-def check_job_name(name: str) -> str:
-    """A job's name, from which Bedrock's names are made."""
-    if not JOB.accepts(name):
+def check_job_name(name: str, info: ValidationInfo) -> str:
+    """A job's name, from which Bedrock's job name, model name and request token are made."""
+    environment = Context.of(info).environment
+    try:
+        # The longest name it can lead to; the service model's patterns are checked there.
+        names_for(environment=environment, job=name, digest="0" * 16, attempt=MAX_ATTEMPTS)
+        bedrock_takes_it = True
+    except ValueError:
+        bedrock_takes_it = False
+    if not JOB.accepts(name) or not bedrock_takes_it:
         refuse(
             [
                 Problem(

@@ -7,6 +7,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from customization.limits import constraints, matches
 from settings.errors import Finding, shown_path
 from settings.source import dotted, read_yaml
 
@@ -56,6 +57,16 @@ class DatasetLock(_Entry):
         folder = f"{PREFIX}/{self.name}/{self.sha256}/"
         if not self.key.startswith(folder) or not self.file_name or "/" in self.file_name:
             raise ValueError(f"the key does not name the content: expected {folder}<file name>")
+        # The longest bucket name: 63 characters.
+        uri = f"s3://{'b' * 63}/{self.key}"
+        limit = constraints("S3Uri")
+        if len(uri) > (limit.maximum or len(uri)) or not matches(
+            value=uri, expression=limit.pattern or ".*"
+        ):
+            raise ValueError(
+                "Bedrock refuses the S3 URI this key makes: it takes letters, digits and"
+                " - ! _ * ' ( ) . only, so no `=`, `+` or space"
+            )
         return self
 
     @property

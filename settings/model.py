@@ -388,3 +388,18 @@ class Settings(_Section):
     def environment(self) -> str:
         """The environment's name: the name of its settings file."""
         return self._environment
+
+    @property
+    def s3_prefix_list_id(self) -> str:
+        """Id of the S3 prefix list in the environment's Region."""
+        return self.network.s3_prefix_list(self.region)
+
+    @property
+    def dynamodb_prefix_list_id(self) -> str:
+        """Id of the DynamoDB prefix list in the environment's Region."""
+        return self.network.dynamodb_prefix_list(self.region)
+
+    @property
+    def base_models(self) -> tuple[str, ...]:
+        """Ids of the base models the jobs name, each once, in order."""
+        return tuple(sorted({job.base_model for job in self.jobs.values()}))
