@@ -138,6 +138,22 @@ def check_account(account: str) -> str:
     return account
 
 
+def refuse_number_as_account(value: object) -> object:
+    """An account without quotes, which YAML reads as a number without its leading zeros."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        refuse(
+            [
+                Problem(
+                    "account-not-quoted",
+                    "YAML reads an account id without quotes as a number and drops leading zeros",
+                    'twelve digits in quotes, such as "012345678901"',
+                    f'write account: "{value:012d}"' if 0 <= value < 10**12 else "correct the id",
+                )
+            ]
+        )
+    return value
+
+
 def check_principals(patterns: Sequence[str], info: ValidationInfo) -> tuple[str, ...]:
     """Roles and users, as patterns of this account or as ARNs."""
     context = Context.of(info)

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from settings import checks, names
-from settings.base_models import CustomizationType, FoundationModel, foundation_models
+from settings.base_models import CustomizationType, FoundationModel, foundation_models, usable_in
 from settings.checks import Context
 from settings.datasets import DatasetLock
 from settings.prefix_lists import managed_prefix_list
@@ -37,10 +37,19 @@ RetentionDays: TypeAlias = Literal[
 """Days CloudWatch Logs can keep a log group's events.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 
-_TEXT = {"type": "string"}
+_PRINCIPAL = {
+    "type": "string",
+    "pattern": "^(arn:[a-z0-9-]+:iam::[0-9]{12}:)?(role|user)/.+$",
+    "examples": ["role/finetune-engineer"],
+}
 _ZONE = {"type": "string", "pattern": "^[a-p]$"}
 _TAG_SCHEMA = {
     "type": "object",
+    "propertyNames": {
+        "minLength": 1,
+        "maxLength": 128,
+        "not": {"pattern": "^([Aa][Ww][Ss]|[Ff][Ii][Nn][Ee][Tt][Uu][Nn][Ee]):"},
+    },
     "additionalProperties": {"type": "string", "maxLength": 256},
     "maxProperties": checks.MAXIMUM_TAGS,
 }
@@ -62,7 +71,13 @@ Principals: TypeAlias = Annotated[
     tuple[str, ...],
     Field(strict=False),
     AfterValidator(checks.check_principals),
-    WithJsonSchema({"type": "array", "items": _TEXT}),
+    WithJsonSchema({"type": "array", "items": _PRINCIPAL}),
+]
+SomePrincipals: TypeAlias = Annotated[
+    tuple[str, ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(checks.check_principals),
+    WithJsonSchema({"type": "array", "items": _PRINCIPAL, "minItems": 1}),
 ]
 
 
@@ -78,7 +93,17 @@ class _Section(BaseModel):
 class Network(_Section):
     """The private network jobs train in: isolated subnets, endpoints, flow logs."""
 
-    cidr: Annotated[str, AfterValidator(checks.check_cidr)] = "10.40.0.0/16"
+    cidr: Annotated[
+        str,
+        AfterValidator(checks.check_cidr),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "pattern": r"^([0-9]{1,3}\.){3}[0-9]{1,3}/(1[6-9]|2[01])$",
+                "examples": ["10.40.0.0/16"],
+            }
+        ),
+    ] = "10.40.0.0/16"
     """Private IPv4 network of the VPC, /16 to /21. It is cut into 32 equal slots: 16 for training
     subnets and 16 for service subnets, one for each zone letter, so that a zone can be added or
     dropped without moving the others."""
@@ -207,13 +232,13 @@ class People(_Section):
     ARN of a role or user; `*` stands for any characters.
     """
 
-    uploaders: Principals = Field(min_length=1)
+    uploaders: SomePrincipals
     """Who may push data sets."""
-    readers: Principals = Field(min_length=1)
+    readers: SomePrincipals
     """Who may read data sets and the results of jobs."""
     invokers: Principals = ()
     """Who may call the finished models."""
-    administrators: Principals = Field(min_length=1)
+    administrators: SomePrincipals
     """Who may administer the keys and the bucket, and see its contents."""
 
 
@@ -241,11 +266,13 @@ class Job(_Section):
     base_model: Annotated[
         str,
         AfterValidator(checks.check_base_model),
-        WithJsonSchema({"type": "string", "examples": ["amazon.nova-2-lite-v1:0:256k"]}),
+        WithJsonSchema({"type": "string", "enum": list(usable_in(None))}),
     ]
     """Id of the base model, with its context length: one of settings/base_models.yaml that Bedrock
     customizes in the Region and that is not Legacy."""
-    customization_type: CustomizationType = Field(default="FINE_TUNING", validate_default=True)
+    customization_type: Annotated[
+        CustomizationType, WithJsonSchema({"type": "string", "enum": ["FINE_TUNING"]})
+    ] = Field(default="FINE_TUNING", validate_default=True)
     """Method of customization. FINE_TUNING is the one this app supports so far."""
     dataset: Annotated[
         str,
@@ -326,14 +353,23 @@ class Settings(_Section):
     region: Annotated[
         str,
         AfterValidator(checks.check_region),
-        WithJsonSchema({"type": "string", "pattern": r"^[a-z]{2,4}(-[a-z]+)+-[0-9]+$"}),
+        WithJsonSchema(
+            {
+                "type": "string",
+                "pattern": "^[a-z]{2,4}(-[a-z]+)+-[0-9]+$",
+                "examples": ["us-east-1"],
+            }
+        ),
     ]
     """AWS Region of every stack. The base models of the jobs must be customizable there."""
     account: (
         Annotated[
             str,
+            BeforeValidator(checks.refuse_number_as_account),
             AfterValidator(checks.check_account),
-            WithJsonSchema({"type": "string", "pattern": "^[0-9]{12}$"}),
+            WithJsonSchema(
+                {"type": "string", "pattern": "^[0-9]{12}$", "examples": ['"012345678901"']}
+            ),
         ]
         | None
     ) = None
@@ -361,7 +397,11 @@ class Settings(_Section):
     """The functions."""
     jobs: Annotated[
         Mapping[Annotated[str, AfterValidator(checks.check_job_name)], Job],
-        Field(strict=False, max_length=100),
+        Field(
+            strict=False,
+            max_length=100,
+            json_schema_extra={"propertyNames": {"pattern": names.JOB.pattern}},
+        ),
         AfterValidator(lambda jobs: MappingProxyType(dict(jobs))),
         WrapSerializer(_as_dict),
     ] = Field(default_factory=dict)

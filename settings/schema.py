@@ -4,10 +4,20 @@ import json
 from functools import cache
 from typing import Any, TypeAlias
 
+from pydantic.json_schema import GenerateJsonSchema
+
 from settings.model import Settings
 from settings.source import Location
 
 Schema: TypeAlias = dict[str, Any]
+
+
+class _WithoutFieldTitles(GenerateJsonSchema):
+    """Leaves out the titles pydantic makes of field names: they say nothing new."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:
+        del schema
+        return False
 
 
 @cache
@@ -15,8 +25,29 @@ def settings_schema() -> Schema:
     """The schema of a settings file, for editors and for the texts of errors."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Settings.model_json_schema(mode="validation"),
+        **_unwrapped(
+            Settings.model_json_schema(mode="validation", schema_generator=_WithoutFieldTitles)
+        ),
     }
+
+
+def _unwrapped(schema: Schema) -> Schema:
+    """Descriptions without the line breaks of the source they come from; paragraphs stay."""
+
+    def visit(value: object) -> object:
+        if isinstance(value, dict):
+            return {key: visit(inner) for key, inner in value.items()} | _description(value)
+        return [visit(inner) for inner in value] if isinstance(value, list) else value
+
+    return {key: visit(inner) for key, inner in schema.items()} | _description(schema)
+
+
+def _description(schema: Schema) -> dict[str, str]:
+    text = schema.get("description")
+    if not isinstance(text, str):
+        return {}
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
+    return {"description": "\n\n".join(paragraphs)}
 
 
 def render_schema() -> str:
@@ -81,6 +112,8 @@ def in_words(schema: Schema | None) -> str:
     least, most = schema.get("minimum"), schema.get("maximum")
     if least is not None and most is not None:
         words += f" from {least} to {most}"
+    if kind == "string" and schema.get("examples"):
+        words += f" such as {schema['examples'][0]}"
     if kind == "array":
         words += f" of {_plural(in_words(schema.get('items')))}"
         if schema.get("minItems"):
