@@ -1,0 +1,35 @@
+"""The provider framework's is_complete handler: whether CloudFormation can be answered.
+
+Runs outside the VPC: it holds no data and no key, and sees nothing but the state of jobs and of the
+network interfaces that Bedrock makes for them.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger
+
+from completion_check.progress import Progress
+from customization import clients
+from customization.events import IsCompleteResult, ResourceEvent
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context(log_event=False, clear_state=True)
+def handler(event: object, context: LambdaContext) -> IsCompleteResult:
+    """Return whether the request that the event belongs to is complete."""
+    request = ResourceEvent.parse(event)
+    logger.append_keys(request_type=request.request_type)
+    with clients.explained_errors():
+        return Progress(
+            bedrock=clients.bedrock(),
+            ec2=clients.ec2,
+            logger=logger,
+            now=lambda: datetime.now(UTC),
+        ).is_complete(request)

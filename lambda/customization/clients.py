@@ -1,0 +1,76 @@
+"""The AWS clients of the functions, each made once per container and on first use."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from customization import remedies
+from customization.errors import ServiceCallError
+
+if TYPE_CHECKING:
+    from mypy_boto3_bedrock import BedrockClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+
+# Five tries with back-off and jitter, and no call that hangs longer than half a minute: the
+# endpoints are in the VPC, so a connection that takes seconds will not come about at all.
+CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    connect_timeout=5,
+    read_timeout=30,
+    # us-east-1 would else mean S3's global name, which is no Regional endpoint.
+    s3={"us_east_1_regional_endpoint": "regional"},
+)
+
+
+@functools.cache
+def bedrock() -> BedrockClient:
+    """Return the client of Bedrock's control plane."""
+    return boto3.client("bedrock", config=CONFIG)
+
+
+@functools.cache
+def dynamodb() -> DynamoDBClient:
+    """Return the client of DynamoDB."""
+    return boto3.client("dynamodb", config=CONFIG)
+
+
+@functools.cache
+def ec2() -> EC2Client:
+    """Return the client of EC2."""
+    return boto3.client("ec2", config=CONFIG)
+
+
+@functools.cache
+def s3() -> S3Client:
+    """Return the client of S3."""
+    return boto3.client("s3", config=CONFIG)
+
+
+@contextmanager
+def explained_errors() -> Iterator[None]:
+    """Turn errors of AWS calls that nothing else explains into ServiceCallError.
+
+    botocore's own errors are named by their class alone: some quote the arguments of the call.
+    """
+    try:
+        yield
+    except ClientError as error:
+        answer = error.response.get("Error", {})
+        text = f"{answer.get('Code', 'no code')}: {answer.get('Message', 'no message')}"
+        raise ServiceCallError(
+            f"{error.operation_name} failed: {text}; {remedies.advice(text)}"
+        ) from None
+    except BotoCoreError as error:
+        raise ServiceCallError(
+            f"an AWS call failed with {type(error).__name__}: check the endpoints, route tables "
+            "and security groups of the service subnets, then deploy again"
+        ) from None

@@ -1,0 +1,1 @@
+"""The function that makes, adopts, stops and removes jobs when CloudFormation asks for it."""
