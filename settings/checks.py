@@ -1,10 +1,9 @@
 """The rules of single settings: each says what is wrong, what is allowed and what to do."""
 
-import dataclasses
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
@@ -49,6 +48,8 @@ class Context:
     """The Region, when the file has a valid one."""
     datasets: Mapping[str, DatasetLock] = field(default_factory=lambda: MappingProxyType({}))
     """The pushed data sets."""
+    tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The environment's tags, as far as they are text."""
 
     @staticmethod
     def of(info: ValidationInfo) -> "Context":
@@ -92,6 +93,49 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 def listed(names: Iterable[str]) -> str:
     """Names for the `allowed` part of an error."""
     return ", ".join(names) or "none"
+
+
+_QUOTE = "put it in quotes: without them YAML reads a number, true, false or null"
+
+
+def _listed_texts(value: object, allowed: str) -> tuple[dict[int, str], list[Problem]]:
+    """The texts of a list by index, and a problem for each entry that is none."""
+    if not isinstance(value, list | tuple):
+        refuse([_not_a("a list", allowed, "write a list: [a, b]")])
+        return {}, []
+    problems = [
+        _not_a("text", allowed, _QUOTE, (index,))
+        for index, item in enumerate(value)
+        if not isinstance(item, str)
+    ]
+    return {index: item for index, item in enumerate(value) if isinstance(item, str)}, problems
+
+
+def _mapped_texts(
+    value: object, *, entry: str = "text", fix: str = _QUOTE
+) -> tuple[dict[str, str], list[Problem]]:
+    """The texts of a mapping by name, and a problem for each value that is none."""
+    if not isinstance(value, Mapping):
+        refuse(
+            [
+                _not_a(
+                    "a mapping",
+                    f"a mapping of names to {entry}",
+                    "write indented `name: value` lines, or {} for none",
+                )
+            ]
+        )
+        return {}, []
+    problems = [
+        _not_a(entry, entry, fix, (str(key),))
+        for key, item in value.items()
+        if not isinstance(item, str)
+    ]
+    return {str(key): item for key, item in value.items() if isinstance(item, str)}, problems
+
+
+def _not_a(kind: str, allowed: str, fix: str, at: Location = ()) -> Problem:
+    return Problem("wrong-type", f"not {kind}", allowed, fix, at)
 
 
 def _follows(value: str, *, shape: str) -> bool:
@@ -154,22 +198,33 @@ def refuse_number_as_account(value: object) -> object:
     return value
 
 
-def check_principals(patterns: Sequence[str], info: ValidationInfo) -> tuple[str, ...]:
+_PRINCIPALS = (
+    "`role/<path and name>` or `user/<path and name>` of this account, or the ARN of a role or"
+    " user; `*` stands for any characters"
+)
+
+
+def check_principals(value: object, info: ValidationInfo, *, minimum: int = 0) -> tuple[str, ...]:
     """Roles and users, as patterns of this account or as ARNs."""
     context = Context.of(info)
-    refuse(
-        problem
-        for index, pattern in enumerate(patterns)
-        for problem in _principal_problems(pattern, (index,), context)
-    )
-    return tuple(patterns)
+    patterns, problems = _listed_texts(value, f"a list of {_PRINCIPALS}")
+    for index, pattern in patterns.items():
+        problems.extend(_principal_problems(pattern, (index,), context))
+    if not problems and len(patterns) < minimum:
+        problems.append(
+            Problem(
+                "nobody",
+                "nobody is listed, so that nobody could do it: everyone else is denied",
+                f"at least one of {_PRINCIPALS}",
+                "name a role that exists in the account",
+            )
+        )
+    refuse(problems)
+    return tuple(patterns.values())
 
 
 def _principal_problems(pattern: str, at: Location, context: Context) -> Iterable[Problem]:
-    allowed = (
-        "`role/<path and name>` or `user/<path and name>` of this account, or the ARN of a role or"
-        " user; `*` stands for any characters"
-    )
+    allowed = _PRINCIPALS
     match = re.fullmatch(
         r"(?:arn:(?P<partition>[a-z0-9-]+):iam::(?P<account>[0-9]{12}):)?"
         r"(?P<kind>role|user)/(?P<name>[A-Za-z0-9_+=,.@/*-]{1,576})",
@@ -246,16 +301,25 @@ def check_permissions_boundary(boundary: str, info: ValidationInfo) -> str:
 # Tags
 
 
-def check_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
-    """Tags that every AWS service takes, Bedrock included.
+def check_tags(value: object) -> dict[str, str]:
+    """An environment's tags: what every AWS service takes, Bedrock included.
 
     https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
     """
-    refuse(_tag_problems(tags))
-    return MappingProxyType(dict(tags))
+    tags, problems = _mapped_texts(value)
+    refuse([*problems, *_tag_problems(tags, count=len(tags))])
+    return tags
 
 
-def _tag_problems(tags: Mapping[str, str]) -> Iterable[Problem]:
+def check_job_tags(value: object, info: ValidationInfo) -> dict[str, str]:
+    """A job's tags, which are beside those of the environment."""
+    tags, problems = _mapped_texts(value)
+    count = len({**Context.of(info).tags, **tags}) if tags else 0
+    refuse([*problems, *_tag_problems(tags, count=count)])
+    return tags
+
+
+def _tag_problems(tags: Mapping[str, str], *, count: int) -> Iterable[Problem]:
     words = "ASCII letters, digits, spaces and . _ : / = + @ -"
     seen: dict[str, str] = {}
     for key, value in tags.items():
@@ -295,27 +359,13 @@ def _tag_problems(tags: Mapping[str, str]) -> Iterable[Problem]:
                 "delete one of the two",
                 (key,),
             )
-    if len(tags) > MAXIMUM_TAGS:
-        yield too_many_tags(len(tags))
-
-
-def too_many_tags(count: int) -> Problem:
-    """The error for more tags than a resource takes."""
-    return Problem(
-        "too-many-tags",
-        f"there are {count} tags, an environment's and a job's own counted together",
-        f"at most {MAXIMUM_TAGS}: AWS takes 50, and the app adds its own",
-        "delete some",
-    )
-
-
-def refuse_too_many_tags(counts: Mapping[str, int]) -> None:
-    """Refuse jobs that have more tags than a resource takes; `counts` is by job name."""
-    refuse(
-        dataclasses.replace(too_many_tags(count), at=(name, "tags"))
-        for name, count in counts.items()
-        if count > MAXIMUM_TAGS
-    )
+    if count > MAXIMUM_TAGS:
+        yield Problem(
+            "too-many-tags",
+            f"there are {count} tags, an environment's and a job's own counted together",
+            f"at most {MAXIMUM_TAGS}: AWS takes 50, and the app adds its own",
+            "delete some",
+        )
 
 
 # Network
@@ -374,12 +424,12 @@ def check_cidr(cidr: str) -> str:
     return cidr
 
 
-def check_zones(zones: Sequence[str], *, minimum: int) -> tuple[str, ...]:
+def check_zones(value: object, *, minimum: int) -> tuple[str, ...]:
     """Availability Zones by their letters."""
     allowed = f"{minimum} to 16 different letters from a to p"
-    problems = []
+    zones, problems = _listed_texts(value, allowed)
     first: dict[str, int] = {}
-    for index, zone in enumerate(zones):
+    for index, zone in zones.items():
         if len(zone) != 1 or zone not in ZONE_LETTERS:
             problems.append(
                 Problem(
@@ -403,20 +453,22 @@ def check_zones(zones: Sequence[str], *, minimum: int) -> tuple[str, ...]:
                 )
             )
         first.setdefault(zone, index)
-    if not minimum <= len(zones) <= 16:
+    # Entries that are no text were counted too.
+    count = len(value) if isinstance(value, list | tuple) else 0
+    if not minimum <= count <= 16:
         problems.append(
             Problem(
                 "zone-count",
-                f"there are {len(zones)} zones",
+                f"there are {count} zones",
                 allowed,
                 "list more zones: the endpoints must survive the loss of one"
-                if len(zones) < minimum and minimum > 1
+                if count < minimum and minimum > 1
                 else "list the zones of your Region: Bedrock takes at most 16 subnets"
                 " (CreateModelCustomizationJob, vpcConfig.subnetIds)",
             )
         )
     refuse(problems)
-    return tuple(zones)
+    return tuple(zones.values())
 
 
 def check_prefix_list(
@@ -631,17 +683,11 @@ def plain_number(text: str) -> Decimal | None:
         return None
 
 
-def normalise_hyperparameters(values: object) -> object:
-    """Numbers as the API wants them: text, one spelling for each number.
+def _normalised(value: object) -> object:
+    """A number as the API wants it: text, one spelling for each number.
 
     `1e-5`, `"0.00001"` and `1.0e-05` train the same model, so they must not make different jobs.
     """
-    if not isinstance(values, dict):
-        return values
-    return {name: _normalised(value) for name, value in values.items()}
-
-
-def _normalised(value: object) -> object:
     if isinstance(value, bool):
         return value
     number: Decimal | None = None
@@ -662,12 +708,17 @@ def _normalised(value: object) -> object:
     return "0" if text in {"-0", "+0", ""} else text
 
 
-def check_hyperparameters(values: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+def check_hyperparameters(value: object, info: ValidationInfo) -> dict[str, str]:
     """Names and ranges AWS documents for the base model; free where it documents none."""
+    if isinstance(value, Mapping):
+        value = {name: _normalised(item) for name, item in value.items()}
+    values, problems = _mapped_texts(
+        value, entry="a finite number or text", fix="write the value as in the API"
+    )
     model = foundation_models().get(info.data.get("base_model", ""))
     known = model.hyperparameters if model is not None else None
-    refuse(_hyperparameter_problems(values, model, known))
-    return MappingProxyType(dict(values))
+    refuse([*problems, *_hyperparameter_problems(values, model, known)])
+    return values
 
 
 def _hyperparameter_problems(

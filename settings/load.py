@@ -135,7 +135,15 @@ def _context(values: object, *, environment: str, datasets: Mapping[str, Dataset
     """What checks of one setting know of others, as far as those are right."""
     region = values.get("region") if isinstance(values, dict) else None
     known = isinstance(region, str) and partition_of(region) is not None
-    return Context(environment=environment, region=region if known else None, datasets=datasets)
+    tags = values.get("tags") if isinstance(values, dict) else None
+    return Context(
+        environment=environment,
+        region=region if known else None,
+        datasets=datasets,
+        tags={key: value for key, value in tags.items() if isinstance(value, str)}
+        if isinstance(tags, dict)
+        else {},
+    )
 
 
 def _findings(detail: ErrorDetails, source: Source) -> Iterable[Finding]:

@@ -7,8 +7,9 @@ the fields are the descriptions in `config/settings.schema.json`, which editors 
 import ipaddress
 import string
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -54,6 +55,13 @@ _TAG_SCHEMA = {
     "maxProperties": checks.MAXIMUM_TAGS,
 }
 
+_Value = TypeVar("_Value")
+
+
+def _read_only(value: Mapping[str, _Value]) -> Mapping[str, _Value]:
+    """A view that nobody can change, as the models are frozen."""
+    return MappingProxyType(dict(value))
+
 
 def _as_dict(value: Mapping[str, object], serialize: SerializerFunctionWrapHandler) -> object:
     """Give pydantic's serializer the dictionary it expects behind a read-only view."""
@@ -62,21 +70,26 @@ def _as_dict(value: Mapping[str, object], serialize: SerializerFunctionWrapHandl
 
 Tags: TypeAlias = Annotated[
     Mapping[str, str],
-    Field(strict=False),
+    BeforeValidator(checks.check_tags),
+    AfterValidator(_read_only),
     WrapSerializer(_as_dict),
-    AfterValidator(checks.check_tags),
+    WithJsonSchema(_TAG_SCHEMA),
+]
+JobTags: TypeAlias = Annotated[
+    Mapping[str, str],
+    BeforeValidator(checks.check_job_tags),
+    AfterValidator(_read_only),
+    WrapSerializer(_as_dict),
     WithJsonSchema(_TAG_SCHEMA),
 ]
 Principals: TypeAlias = Annotated[
     tuple[str, ...],
-    Field(strict=False),
-    AfterValidator(checks.check_principals),
+    BeforeValidator(checks.check_principals),
     WithJsonSchema({"type": "array", "items": _PRINCIPAL}),
 ]
 SomePrincipals: TypeAlias = Annotated[
     tuple[str, ...],
-    Field(strict=False, min_length=1),
-    AfterValidator(checks.check_principals),
+    BeforeValidator(partial(checks.check_principals, minimum=1)),
     WithJsonSchema({"type": "array", "items": _PRINCIPAL, "minItems": 1}),
 ]
 
@@ -109,8 +122,7 @@ class Network(_Section):
     dropped without moving the others."""
     training_zones: Annotated[
         tuple[str, ...],
-        Field(strict=False),
-        AfterValidator(lambda zones: checks.check_zones(zones, minimum=1)),
+        BeforeValidator(partial(checks.check_zones, minimum=1)),
         WithJsonSchema(
             {
                 "type": "array",
@@ -125,8 +137,7 @@ class Network(_Section):
     Bedrock chooses among them, and jobs were reported to fail with some of them only."""
     service_zones: Annotated[
         tuple[str, ...],
-        Field(strict=False),
-        AfterValidator(lambda zones: checks.check_zones(zones, minimum=2)),
+        BeforeValidator(partial(checks.check_zones, minimum=2)),
         WithJsonSchema(
             {
                 "type": "array",
@@ -291,9 +302,8 @@ class Job(_Section):
     """Name of a data set to measure the model on while it trains; null for none."""
     hyperparameters: Annotated[
         Mapping[str, str],
-        Field(strict=False),
-        BeforeValidator(checks.normalise_hyperparameters),
-        AfterValidator(checks.check_hyperparameters),
+        BeforeValidator(checks.check_hyperparameters),
+        AfterValidator(_read_only),
         WrapSerializer(_as_dict),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": ["number", "string"]}}),
     ] = Field(default_factory=dict)
@@ -307,7 +317,7 @@ class Job(_Section):
     """What happens to the model of a job whose settings changed, once its successor is complete."""
     on_delete: Literal["keep-model", "delete-model"] = "delete-model"
     """What happens to the model when the job's stack is destroyed."""
-    tags: Tags = Field(default_factory=dict)
+    tags: JobTags = Field(default_factory=dict)
     """Tags of the job and its model, beside those of the environment."""
 
     @field_validator("customization_type")
@@ -402,20 +412,11 @@ class Settings(_Section):
             max_length=100,
             json_schema_extra={"propertyNames": {"pattern": names.JOB.pattern}},
         ),
-        AfterValidator(lambda jobs: MappingProxyType(dict(jobs))),
+        AfterValidator(_read_only),
         WrapSerializer(_as_dict),
     ] = Field(default_factory=dict)
     """The fine-tuning jobs by name, one stack for each. At most 100: Bedrock's default quota of
     custom models for an account."""
-
-    @field_validator("jobs")
-    @classmethod
-    def _job_tags(cls, jobs: Mapping[str, Job], info: ValidationInfo) -> Mapping[str, Job]:
-        common = info.data.get("tags") or {}
-        checks.refuse_too_many_tags(
-            {name: len({**common, **job.tags}) for name, job in jobs.items()}
-        )
-        return jobs
 
     def model_post_init(self, context: object, /) -> None:
         """Take the environment's name, which is the file's, and give the jobs theirs."""
