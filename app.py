@@ -18,7 +18,7 @@ from aws_cdk import App  # noqa: E402
 
 from settings import SettingsError, load_settings, render  # noqa: E402
 from stacks.environment import build_environment  # noqa: E402
-from stacks.gates import add_gates  # noqa: E402
+from stacks.gates import REPORT, add_gates, stale_acknowledgements  # noqa: E402
 
 DEFAULT_ENVIRONMENT = "dev"
 
@@ -67,9 +67,12 @@ def main() -> int:
         app.synth()
     except RuntimeError as error:
         print(str(error).split("\n    at ", maxsplit=1)[0], file=sys.stderr)
-        print("synth failed: see validation-report.json in the output folder", file=sys.stderr)
+        print(f"synth failed: see {app.outdir}/{REPORT}", file=sys.stderr)
         return 1
-    return 0
+    stale = stale_acknowledgements(app, report=Path(app.outdir) / REPORT)
+    for each in stale:
+        print(f"acknowledgement that no finding answers to: remove it: {each}", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

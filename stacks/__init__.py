@@ -1,0 +1,1 @@
+"""What is deployed together: stacks that wire the constructs, and nothing else."""

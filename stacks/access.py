@@ -7,6 +7,9 @@ from typing import Any
 
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from bedrock_finetuning.attached_policy import AttachedPolicy
 from bedrock_finetuning.function import statements_to_run_in_a_vpc
 from bedrock_finetuning.job_interfaces import (
     statements_to_create_interfaces,
@@ -14,10 +17,9 @@ from bedrock_finetuning.job_interfaces import (
 )
 from bedrock_finetuning.naming import DATASETS_PREFIX, OUTPUTS_PREFIX, Names
 from bedrock_finetuning.submission import statements_to_follow, statements_to_submit
-from constructs import Construct
-
 from settings import Settings
 
+from .common import base_models
 from .encryption import EncryptionStack
 from .identity import IdentityStack
 from .network import NetworkStack
@@ -43,7 +45,7 @@ class AccessStack(Stack):
         super().__init__(
             scope,
             id,
-            description="Permissions of a private environment for Amazon Bedrock model customization",
+            description="Permissions of a private environment for Bedrock model customization",
             **kwargs,
         )
         bucket, data_key, model_key = storage.bucket, encryption.data_key, encryption.model_key
@@ -84,7 +86,7 @@ class AccessStack(Stack):
             statements_to_submit(
                 self,
                 environment=names.environment,
-                base_models=settings.base_models,
+                base_models=base_models(settings),
                 role=identity.customization,
             ),
         )
@@ -128,6 +130,4 @@ class AccessStack(Stack):
     def _policy(
         self, id: str, role: iam.IRole, description: str, statements: Sequence[iam.PolicyStatement]
     ) -> None:
-        iam.ManagedPolicy(
-            self, id, description=description, roles=[role], statements=list(statements)
-        )
+        AttachedPolicy(self, id, description=description, role=role, statements=statements)

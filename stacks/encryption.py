@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
 from bedrock_finetuning.keys import DataKey, ModelKey
 from bedrock_finetuning.naming import Names
 from bedrock_finetuning.statements import people_arns
-from constructs import Construct
-
 from settings import Settings
 
 from .common import removal_policy
@@ -46,7 +47,7 @@ class EncryptionStack(Stack):
             pending_window=pending_window,
             removal_policy=removal_policy(settings),
         )
-        customizers = [identity.customization]
+        customizers: list[iam.IRole] = [identity.customization]
         if settings.keys.submitter_uses_model_key:
             customizers.append(identity.submitter)
         self.model_key = ModelKey(

@@ -6,13 +6,15 @@ from typing import Any
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_kms as kms
-from bedrock_finetuning.job_engine import FunctionSettings, JobEngine
+from constructs import Construct
+
+from bedrock_finetuning.dead_letter_queue import DeadLetterQueue
+from bedrock_finetuning.job_engine import JobEngine
 from bedrock_finetuning.job_topic import JobTopic
 from bedrock_finetuning.naming import Names
+from bedrock_finetuning.provider_framework import FunctionSettings
 from bedrock_finetuning.state_table import StateTable
-from constructs import Construct
 from customization.calls import SUBMITTER_CALLS, actions
-
 from settings import Settings
 
 from .common import removal_policy, retention
@@ -48,7 +50,8 @@ class EngineStack(Stack):
         table = StateTable(
             self, "Jobs", names=names, key=key, removal_policy=removal_policy(settings)
         )
-        topic = JobTopic(self, "JobTopic", names=names, key=key)
+        failed_events = DeadLetterQueue(self, "FailedEvents", key=key)
+        topic = JobTopic(self, "JobTopic", names=names, key=key, undelivered=failed_events)
         self.engine = JobEngine(
             self,
             "Engine",
@@ -60,6 +63,7 @@ class EngineStack(Stack):
             submitter_role=identity.submitter,
             submitter_table_actions=actions(SUBMITTER_CALLS, prefix="dynamodb"),
             completion_check_role=identity.completion_check,
+            dead_letter_queue=failed_events,
             settings=FunctionSettings(
                 log_level=settings.engine.log_level,
                 log_retention=retention(settings.engine.log_retention_days),

@@ -6,10 +6,10 @@ from typing import Any
 
 from aws_cdk import App, Environment, Tags
 from aws_cdk import aws_iam as iam
-from bedrock_finetuning.naming import Names
 from constructs import Construct
-from customization.identity import ENVIRONMENT_TAG
 
+from bedrock_finetuning.naming import Names
+from customization.identity import ENVIRONMENT_TAG
 from settings import Settings
 
 from .access import AccessStack

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
-from bedrock_finetuning.naming import Names
-from bedrock_finetuning.roles import CustomizationRole, FlowLogsRole, FunctionRole, PersonRole
 from constructs import Construct
 
+from bedrock_finetuning.naming import Names
+from bedrock_finetuning.roles import CustomizationRole, FlowLogsRole, FunctionRole, PersonRole
 from settings import Settings
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import CfnOutput, Stack
-from bedrock_finetuning.customization_job import CustomizationJob, Dataset, Training
-from bedrock_finetuning.naming import Names
 from constructs import Construct
 
+from bedrock_finetuning.customization_job import CustomizationJob, Dataset, Training
+from bedrock_finetuning.naming import Names
 from settings import DatasetLock, Job, Settings
 
 from .encryption import EncryptionStack
@@ -41,7 +41,7 @@ class JobStack(Stack):
         self.job = CustomizationJob(
             self,
             "Job",
-            service_token=engine.engine.provider.service_token,
+            service_token=engine.engine.service_token,
             environment=names.environment,
             job=name,
             training=Training(

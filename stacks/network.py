@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from aws_cdk import Stack
+from constructs import Construct
+
 from bedrock_finetuning.flow_logs import FlowLogs
 from bedrock_finetuning.interface_endpoint import InterfaceEndpoint, KmsEndpoint
 from bedrock_finetuning.naming import Names
 from bedrock_finetuning.security_groups import PrefixLists, SecurityGroups
 from bedrock_finetuning.submission import statements_to_reach_bedrock
 from bedrock_finetuning.training_network import TrainingNetwork
-from constructs import Construct
 from customization.calls import SUBMITTER_CALLS, actions
-
 from settings import Settings
 
-from .common import removal_policy, retention
+from .common import base_models, removal_policy, retention
 from .encryption import EncryptionStack
 from .identity import IdentityStack
 
@@ -45,7 +45,7 @@ class NetworkStack(Stack):
         self.network = TrainingNetwork(
             self,
             "Network",
-            cidr=str(network.cidr),
+            cidr=network.cidr,
             training_zones=network.training_zones,
             service_zones=network.service_zones,
         )
@@ -54,7 +54,8 @@ class NetworkStack(Stack):
             "Groups",
             vpc=self.network.vpc,
             prefix_lists=PrefixLists(
-                s3=settings.s3_prefix_list_id, dynamodb=settings.dynamodb_prefix_list_id
+                s3=network.s3_prefix_list(settings.region),
+                dynamodb=network.dynamodb_prefix_list(settings.region),
             ),
         )
         FlowLogs(
@@ -83,7 +84,7 @@ class NetworkStack(Stack):
             statements=statements_to_reach_bedrock(
                 self,
                 actions=actions(SUBMITTER_CALLS, prefix="bedrock"),
-                base_models=settings.base_models,
+                base_models=base_models(settings),
                 submitter=identity.submitter,
             ),
         )

@@ -6,14 +6,14 @@ from typing import Any
 
 from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_iam as iam
+from constructs import Construct
+
 from bedrock_finetuning.gateway_endpoint import GatewayEndpoint
 from bedrock_finetuning.naming import DATASETS_PREFIX, Names
 from bedrock_finetuning.state_table import table_arn
-from bedrock_finetuning.statements import allow, people_arns, through_endpoint
+from bedrock_finetuning.statements import Allow, people_arns, through_endpoint
 from bedrock_finetuning.training_bucket import AccessLogBucket, BucketUsers, TrainingBucket
-from constructs import Construct
 from customization.calls import SUBMITTER_CALLS, actions
-
 from settings import Settings
 
 from .common import removal_policy
@@ -79,7 +79,7 @@ class StorageStack(Stack):
             network=network.network,
             statements=through_endpoint(
                 [
-                    allow(
+                    Allow(
                         sid="JobState",
                         actions=actions(SUBMITTER_CALLS, prefix="dynamodb"),
                         resources=[table_arn(self, names=names)],
@@ -96,7 +96,7 @@ class StorageStack(Stack):
     ) -> list[iam.PolicyStatement]:
         if not settings.network.scoped_s3_endpoint_policy:
             return [
-                allow(
+                Allow(
                     sid="AnythingOfThisAccount",
                     principals=[iam.AnyPrincipal()],
                     actions=["s3:*"],

@@ -9,8 +9,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from .attached_policy import AttachedPolicy
 from .naming import Names
-from .statements import allow
+from .statements import Allow
 
 
 class FlowLogs(Construct):
@@ -41,15 +42,19 @@ class FlowLogs(Construct):
             retention=retention,
             removal_policy=removal_policy,
         )
-        policy = iam.ManagedPolicy(
+        policy = AttachedPolicy(
             self,
             "Write",
             description="Writes the VPC's flow logs to their log group",
-            roles=[role],
+            role=role,
             statements=[
-                allow(
+                Allow(
                     sid="WriteFlowLogs",
-                    actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                    actions=[
+                        "logs:CreateLogStream",
+                        "logs:DescribeLogStreams",
+                        "logs:PutLogEvents",
+                    ],
                     resources=[self.log_group.log_group_arn],
                 )
             ],

@@ -13,11 +13,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
-from constructs import Construct
+from constructs import Construct, IConstruct
 
+from .acknowledgements import acknowledge, in_packs
 from .function_assets import assemble
 from .naming import Names
-from .statements import allow, deny
+from .statements import Allow, deny
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SOURCE = REPOSITORY / "lambda"
@@ -53,7 +54,7 @@ class FunctionLogs(logs.LogGroup):
 
     def statement_to_write(self) -> iam.PolicyStatement:
         """Writing to this log group; without CreateLogGroup it stays deleted once deleted."""
-        return allow(
+        return Allow(
             sid="WriteLogs",
             actions=["logs:CreateLogStream", "logs:PutLogEvents"],
             resources=[self.log_group_arn],
@@ -112,13 +113,20 @@ class Function(lambda_.Function):
                 memory_size=512,
                 timeout=timeout,
                 dead_letter_queue=dead_letter_queue,
-                retry_attempts=0,
-                max_event_age=Duration.hours(1),
                 reserved_concurrent_executions=reserved_concurrency,
                 vpc=vpc,
                 vpc_subnets=subnets,
                 security_groups=[security_group] if security_group else None,
             )
+        acknowledge_function(self, reserved_concurrency=reserved_concurrency)
+        acknowledge(
+            self,
+            reason=(
+                "Python 3.13 is supported by Lambda until 2029-06-30, and the locked libraries and "
+                "the tests are for 3.11 to 3.13; it turns false when they take in 3.14."
+            ),
+            findings=("AwsSolutions-L1", "Serverless-LambdaLatestVersion"),
+        )
 
 
 def _code(*, packages: Sequence[str], folder: Path) -> lambda_.Code:
@@ -131,7 +139,9 @@ def _code(*, packages: Sequence[str], folder: Path) -> lambda_.Code:
     return lambda_.Code.from_asset(str(target), asset_hash=digest)
 
 
-def statements_to_run_in_a_vpc(scope: Construct, *, function_name: str) -> list[iam.PolicyStatement]:
+def statements_to_run_in_a_vpc(
+    scope: Construct, *, function_name: str
+) -> list[iam.PolicyStatement]:
     """What Lambda needs to attach a function to a VPC, denied to the function's own code.
 
     The EC2 actions take no resource that could be named before the interface exists.
@@ -146,9 +156,19 @@ def statements_to_run_in_a_vpc(scope: Construct, *, function_name: str) -> list[
         "ec2:DescribeSubnets",
         "ec2:UnassignPrivateIpAddresses",
     ]
-    function = f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{function_name}"
+    function = (
+        f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{function_name}"
+    )
     return [
-        allow(sid="LambdaAttachesTheFunction", actions=actions, resources=["*"]),
+        Allow(
+            sid="LambdaAttachesTheFunction",
+            actions=actions,
+            resources=["*"],
+            wildcard=(
+                "The interfaces do not exist yet; the Deny beside it takes these actions away from "
+                "the function's own code."
+            ),
+        ),
         deny(
             sid="DenyToTheFunctionsOwnCode",
             actions=actions,
@@ -156,3 +176,41 @@ def statements_to_run_in_a_vpc(scope: Construct, *, function_name: str) -> list[
             conditions={"ArnEquals": {"lambda:SourceFunctionArn": function}},
         ),
     ]
+
+
+OUTSIDE_THE_VPC = (
+    "It answers CloudFormation in a bucket that is not ours and holds no data and no key; inside, "
+    "the S3 endpoint would need a hole for that bucket."
+)
+
+
+def acknowledge_function(construct: IConstruct, *, reserved_concurrency: int | None) -> None:
+    """Takes the findings that every function of an environment raises, each with its reason."""
+    if reserved_concurrency is None:
+        acknowledge(
+            construct,
+            reason=(
+                "Accounts with a quota of 10 have nothing to reserve; `engine.reserved_concurrency`"
+                " sets it, and one stack event at a time is what the function handles."
+            ),
+            findings=in_packs("LambdaConcurrency", "HIPAA.Security", "NIST.800.53.R5"),
+        )
+    acknowledge(
+        construct,
+        reason=(
+            "Each call is logged with its request id to an encrypted log group; a trace would need "
+            "xray:PutTraceSegments on `*` and leave the environment's keys."
+        ),
+        findings=("Serverless-LambdaTracing",),
+    )
+
+
+def acknowledge_outside_the_vpc(construct: IConstruct, *, reason: str) -> None:
+    """Takes the finding that a function is not in the VPC."""
+    acknowledge(
+        construct,
+        reason=reason,
+        findings=in_packs(
+            "LambdaInsideVPC", "HIPAA.Security", "NIST.800.53.R4", "NIST.800.53.R5", "PCI.DSS.321"
+        ),
+    )

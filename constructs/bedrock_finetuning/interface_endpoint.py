@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from .statements import allow
+from .statements import Allow
 from .training_network import TrainingNetwork
 
 
@@ -67,7 +67,7 @@ class KmsEndpoint(InterfaceEndpoint):
             network=network,
             security_group=security_group,
             statements=[
-                allow(
+                Allow(
                     sid="TheseKeys",
                     principals=[iam.AnyPrincipal()],
                     actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],

@@ -3,38 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sqs as sqs
-from aws_cdk import custom_resources as cr
 from constructs import Construct
 
-from .function import Function, FunctionLogs
+from .attached_policy import AttachedPolicy
+from .dead_letter_queue import DeadLetterQueue
+from .function import Function, FunctionLogs, acknowledge_outside_the_vpc
 from .naming import Names
+from .provider_framework import FunctionSettings, ProviderFramework
 from .security_groups import SecurityGroups
 from .state_table import StateTable
-from .statements import allow, via_service
 from .training_network import TrainingNetwork
-
-# The framework waits an hour at most; the wait for a job's validation ends well before.
-TOTAL_TIMEOUT = Duration.minutes(30)
-QUERY_INTERVAL = Duration.seconds(10)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FunctionSettings:
-    """What all functions of an environment have in common."""
-
-    log_level: str
-    log_retention: logs.RetentionDays
-    reserved_concurrency: int | None
-    removal_policy: RemovalPolicy
 
 
 class JobEngine(Construct):
@@ -59,18 +42,11 @@ class JobEngine(Construct):
         submitter_role: iam.Role,
         submitter_table_actions: Sequence[str],
         completion_check_role: iam.Role,
+        dead_letter_queue: DeadLetterQueue,
         settings: FunctionSettings,
     ) -> None:
         super().__init__(scope, id)
-        self.dead_letter_queue = sqs.Queue(
-            self,
-            "DeadLetterQueue",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self.dead_letter_queue = dead_letter_queue
         self._names, self._key, self._settings = names, key, settings
 
         self.submitter = self._function(
@@ -92,39 +68,28 @@ class JobEngine(Construct):
             timeout=Duration.minutes(1),
             environment={},
         )
-        framework_logs = logs.LogGroup(
-            self,
-            "FrameworkLogs",
-            log_group_name=names.function_log_group("framework"),
-            encryption_key=key,
-            retention=settings.log_retention,
-            removal_policy=settings.removal_policy,
-        )
-        self.provider = cr.Provider(
-            self,
-            "Provider",
-            on_event_handler=self.submitter,
-            is_complete_handler=self.completion_check,
-            query_interval=QUERY_INTERVAL,
-            total_timeout=TOTAL_TIMEOUT,
-            log_group=framework_logs,
-            framework_on_event_role=self._framework_role("OnEventRole", framework_logs),
-            framework_complete_and_timeout_role=self._framework_role(
-                "CompleteRole", framework_logs
-            ),
-            framework_lambda_logging_level=lambda_.ApplicationLogLevel.WARN,
-            waiter_state_machine_log_options=cr.LogOptions(
-                destination=logs.LogGroup(
-                    self,
-                    "WaiterLogs",
-                    log_group_name=names.log_group("waiter"),
-                    encryption_key=key,
-                    retention=settings.log_retention,
-                    removal_policy=settings.removal_policy,
-                ),
-                include_execution_data=False,
+        acknowledge_outside_the_vpc(
+            self.completion_check,
+            reason=(
+                "It reads the state of jobs and of interfaces and nothing else: no data, no key, "
+                "and no endpoint that EC2 would need in the VPC."
             ),
         )
+        self.framework = ProviderFramework(
+            self,
+            "Framework",
+            names=names,
+            on_event=self.submitter,
+            is_complete=self.completion_check,
+            key=key,
+            dead_letter_queue=dead_letter_queue,
+            settings=settings,
+        )
+
+    @property
+    def service_token(self) -> str:
+        """What a job's custom resource calls."""
+        return self.framework.provider.service_token
 
     def _function(
         self,
@@ -147,14 +112,14 @@ class JobEngine(Construct):
             retention=self._settings.log_retention,
             removal_policy=self._settings.removal_policy,
         )
-        policy = iam.ManagedPolicy(
+        policy = AttachedPolicy(
             self,
             f"{id}Policy",
             description=f"What the function {self._names.function(purpose)} writes",
-            roles=[role],
+            role=role,
             statements=[
                 log_group.statement_to_write(),
-                *self._statements_to_send_failed_events(),
+                *self.dead_letter_queue.statements_to_send(),
                 *statements,
             ],
         )
@@ -176,34 +141,3 @@ class JobEngine(Construct):
         )
         function.node.add_dependency(policy)
         return function
-
-    def _statements_to_send_failed_events(self) -> list[iam.PolicyStatement]:
-        return [
-            allow(
-                sid="KeepFailedEvents",
-                actions=["sqs:SendMessage"],
-                resources=[self.dead_letter_queue.queue_arn],
-            ),
-            allow(
-                sid="DataKeyThroughSqs",
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[self._key.key_arn],
-                conditions={"StringEquals": via_service(self, "sqs")},
-            ),
-        ]
-
-    def _framework_role(self, id: str, log_group: logs.LogGroup) -> iam.Role:
-        role = iam.Role(
-            self,
-            id,
-            description="The CDK's provider framework",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-        )
-        role.add_to_policy(
-            allow(
-                sid="WriteLogs",
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[log_group.log_group_arn],
-            )
-        )
-        return role

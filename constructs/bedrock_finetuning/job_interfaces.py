@@ -13,10 +13,19 @@ from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from .statements import allow, customization_job_arn
+from .statements import Allow, customization_job_arn
 
 TAG_MANAGED = "BedrockManaged"
 TAG_JOB = "BedrockModelCustomizationJobArn"
+
+_NEW_INTERFACE = (
+    "The interface has no id before it exists; the conditions on its tags admit those that Bedrock "
+    "makes for a customization job of this account."
+)
+_NO_RESOURCE = (
+    "EC2's Describe actions know no resource; the other statement of this policy is held by its "
+    "conditions on subnet and tags."
+)
 
 
 def _ec2_arns(scope: Construct, kind: str, ids: Sequence[str]) -> list[str]:
@@ -32,16 +41,17 @@ def statements_to_create_interfaces(
     """Creating interfaces in these subnets and groups, tagged as a customization job's."""
     interfaces = _ec2_arns(scope, "network-interface", ["*"])
     return [
-        allow(
+        Allow(
             sid="CreateTaggedInterfaces",
             actions=["ec2:CreateNetworkInterface"],
             resources=interfaces,
+            wildcard=_NEW_INTERFACE,
             conditions={
                 "StringEquals": {f"aws:RequestTag/{TAG_MANAGED}": ["true"]},
                 "ArnEquals": {f"aws:RequestTag/{TAG_JOB}": [customization_job_arn(scope)]},
             },
         ),
-        allow(
+        Allow(
             sid="CreateInterfacesInTheseSubnets",
             actions=["ec2:CreateNetworkInterface"],
             resources=[
@@ -49,10 +59,11 @@ def statements_to_create_interfaces(
                 *_ec2_arns(scope, "security-group", security_group_ids),
             ],
         ),
-        allow(
+        Allow(
             sid="TagInterfacesWhileCreating",
             actions=["ec2:CreateTags"],
             resources=interfaces,
+            wildcard=_NEW_INTERFACE,
             conditions={
                 "StringEquals": {"ec2:CreateAction": ["CreateNetworkInterface"]},
                 "ForAllValues:StringEquals": {"aws:TagKeys": [TAG_MANAGED, TAG_JOB]},
@@ -68,7 +79,7 @@ def statements_to_manage_interfaces(
     return [
         # EC2 describes all or nothing: these actions know no resource.
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
-        allow(
+        Allow(
             sid="DescribeTheNetwork",
             actions=[
                 "ec2:DescribeDhcpOptions",
@@ -78,8 +89,9 @@ def statements_to_manage_interfaces(
                 "ec2:DescribeVpcs",
             ],
             resources=["*"],
+            wildcard=_NO_RESOURCE,
         ),
-        allow(
+        Allow(
             sid="ManageTheJobsInterfaces",
             actions=[
                 "ec2:CreateNetworkInterfacePermission",

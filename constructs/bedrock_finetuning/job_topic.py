@@ -9,8 +9,9 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from .dead_letter_queue import DeadLetterQueue
 from .naming import Names
-from .statements import allow, deny
+from .statements import Allow, deny
 
 # https://docs.aws.amazon.com/bedrock/latest/userguide/monitoring-eventbridge-how-it-works.html
 DETAIL_TYPE = "Model Customization Job State Change"
@@ -24,7 +25,15 @@ class JobTopic(Construct):
     events service without any condition. The data key admits this rule, by its name.
     """
 
-    def __init__(self, scope: Construct, id: str, *, names: Names, key: kms.IKey) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        names: Names,
+        key: kms.IKey,
+        undelivered: DeadLetterQueue,
+    ) -> None:
         super().__init__(scope, id)
         self.topic = sns.Topic(
             self,
@@ -45,15 +54,24 @@ class JobTopic(Construct):
                     "jobName": [{"prefix": f"{names.environment}-"}],
                 },
             },
-            targets=[events.CfnRule.TargetProperty(id="Topic", arn=self.topic.topic_arn)],
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Topic",
+                    arn=self.topic.topic_arn,
+                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(
+                        arn=undelivered.queue_arn
+                    ),
+                )
+            ],
         )
+        undelivered.admit_rule(rule_arn=rule.attr_arn)
         sns.CfnTopicPolicy(
             self,
             "Policy",
             topics=[self.topic.topic_arn],
             policy_document=iam.PolicyDocument(
                 statements=[
-                    allow(
+                    Allow(
                         sid="JobStateRulePublishes",
                         principals=[iam.ServicePrincipal("events.amazonaws.com")],
                         actions=["sns:Publish"],

@@ -10,7 +10,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from .naming import Names
-from .statements import account_principal, allow, via_service
+from .statements import Allow, account_principal, via_service
 
 # What it takes to administer a key and nothing that uses it. PutKeyPolicy is kept: a key whose
 # policy nobody may change is lost. CreateGrant is left out: a grant is a use by another name.
@@ -80,7 +80,7 @@ class _RotatingKey(kms.Key):
             removal_policy=removal_policy,
             policy=iam.PolicyDocument(
                 statements=[
-                    allow(
+                    Allow(
                         sid="AccountAdministers",
                         principals=[account_principal(scope)],
                         actions=ADMINISTER,
@@ -105,7 +105,7 @@ def _used_by(
     }
     if service:
         conditions["StringEquals"] = dict(via_service(scope, service))
-    return allow(
+    return Allow(
         sid=sid,
         principals=[account_principal(scope)],
         actions=actions,
@@ -169,7 +169,7 @@ class DataKey(_RotatingKey):
                     service="dynamodb",
                 ),
                 # DynamoDB takes a grant in the name of whoever makes the table: CloudFormation.
-                allow(
+                Allow(
                     sid="TableIsMade",
                     principals=[account_principal(scope)],
                     actions=DYNAMODB,
@@ -189,7 +189,7 @@ class DataKey(_RotatingKey):
                     service="sqs",
                 ),
                 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
-                allow(
+                Allow(
                     sid="LogGroups",
                     principals=[iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")],
                     actions=[
@@ -211,7 +211,7 @@ class DataKey(_RotatingKey):
                     },
                 ),
                 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-key-policy.html
-                allow(
+                Allow(
                     sid="JobStateEventsToTheTopic",
                     principals=[iam.ServicePrincipal("events.amazonaws.com")],
                     actions=READ_AND_WRITE,
@@ -237,7 +237,7 @@ class DataKey(_RotatingKey):
         return self._through_s3(actions=["kms:Decrypt"], bucket_arn=bucket_arn)
 
     def _through_s3(self, *, actions: Sequence[str], bucket_arn: str) -> iam.PolicyStatement:
-        return allow(
+        return Allow(
             sid="DataKeyThroughS3",
             actions=actions,
             resources=[self.key_arn],
@@ -286,7 +286,7 @@ class ModelKey(_RotatingKey):
         ]
         if invokers:
             statements.append(
-                allow(
+                Allow(
                     sid="PermissionsDecryptModel",
                     principals=[account_principal(scope)],
                     actions=["kms:Decrypt"],
@@ -319,7 +319,7 @@ class ModelKey(_RotatingKey):
 
     def statement_to_customize(self) -> iam.PolicyStatement:
         """What a customizer's own policy has to say besides the key's."""
-        return allow(
+        return Allow(
             sid="ModelKeyThroughBedrock",
             actions=CUSTOMIZE,
             resources=[self.key_arn],

@@ -10,8 +10,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
+from .acknowledgements import acknowledge, in_packs
 from .naming import Names
-from .statements import allow, via_service
+from .statements import Allow, via_service
 
 
 def table_arn(scope: Construct, *, names: Names) -> str:
@@ -52,12 +53,22 @@ class StateTable(dynamodb.Table):
             removal_policy=removal_policy,
         )
         self._key = key
+        acknowledge(
+            self,
+            reason=(
+                "Point-in-time recovery is on; what the table says of a job can be read again from "
+                "Bedrock and from the stack."
+            ),
+            findings=in_packs(
+                "DynamoDBInBackupPlan", "HIPAA.Security", "NIST.800.53.R4", "NIST.800.53.R5"
+            ),
+        )
 
     def statements_to_keep_state(self, *, actions: Sequence[str]) -> list[iam.PolicyStatement]:
         """The named actions on items of this table, and the key through DynamoDB."""
         return [
-            allow(sid="JobState", actions=actions, resources=[self.table_arn]),
-            allow(
+            Allow(sid="JobState", actions=actions, resources=[self.table_arn]),
+            Allow(
                 sid="DataKeyThroughDynamoDb",
                 actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
                 resources=[self._key.key_arn],

@@ -58,22 +58,39 @@ def foundation_model_arn(scope: Construct, base_model: str) -> str:
     return f"arn:{stack.partition}:bedrock:{stack.region}::foundation-model/{base_model}"
 
 
-def allow(
-    *,
-    sid: str,
-    actions: Sequence[str],
-    resources: Sequence[str],
-    conditions: Mapping[str, Mapping[str, object]] | None = None,
-    principals: Sequence[iam.IPrincipal] | None = None,
-) -> iam.PolicyStatement:
-    """An Allow statement with a name a reviewer can look for."""
-    return iam.PolicyStatement(
-        sid=sid,
-        actions=list(actions),
-        resources=list(resources),
-        conditions=dict(conditions or {}),
-        principals=list(principals) if principals else None,
-    )
+class Allow(iam.PolicyStatement):
+    """An Allow statement with a name a reviewer can look for.
+
+    Args:
+        sid: The name.
+        actions, resources, conditions: What is allowed.
+        principals: To whom; left out in policies of a role.
+        wildcard: What keeps a `*` among the resources narrow. It is put beside the finding that the
+            `*` raises; without it the finding stays open and synth fails.
+        owner: The construct whose resource is named, where it is in another stack than the policy.
+    """
+
+    def __init__(
+        self,
+        *,
+        sid: str,
+        actions: Sequence[str],
+        resources: Sequence[str],
+        conditions: Mapping[str, Mapping[str, object]] | None = None,
+        principals: Sequence[iam.IPrincipal] | None = None,
+        wildcard: str | None = None,
+        owner: Construct | None = None,
+    ) -> None:
+        super().__init__(
+            sid=sid,
+            actions=list(actions),
+            resources=list(resources),
+            conditions=dict(conditions or {}),
+            principals=list(principals) if principals else None,
+        )
+        self.named_resources = tuple(resources)
+        self.wildcard = wildcard
+        self.owner = owner
 
 
 def deny(

@@ -6,9 +6,15 @@ from collections.abc import Sequence
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
+
 from customization.identity import ENVIRONMENT_TAG
 
-from .statements import allow, bedrock_arn, foundation_model_arn, through_endpoint
+from .statements import Allow, bedrock_arn, foundation_model_arn, through_endpoint
+
+_UNKNOWN_ID = (
+    "Bedrock makes a job's and a model's id; the statements that change anything are held by "
+    "conditions on the owner tag, the others only look."
+)
 
 
 def statements_to_submit(
@@ -31,18 +37,19 @@ def statements_to_submit(
     ours = {"StringEquals": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": environment}}
     tagged_ours = {"StringEquals": {f"aws:RequestTag/{ENVIRONMENT_TAG}": environment}}
     return [
-        allow(
+        Allow(
             sid="CustomizeTheAllowedBaseModels",
             actions=["bedrock:CreateModelCustomizationJob"],
             resources=[foundation_model_arn(scope, each) for each in base_models],
         ),
-        allow(
+        Allow(
             sid="SubmitJobsTaggedAsOurs",
             actions=["bedrock:CreateModelCustomizationJob", "bedrock:TagResource"],
             resources=[jobs, models],
             conditions=tagged_ours,
+            wildcard=_UNKNOWN_ID,
         ),
-        allow(
+        Allow(
             sid="LookAtJobsAndModels",
             actions=[
                 "bedrock:GetCustomModel",
@@ -50,14 +57,16 @@ def statements_to_submit(
                 "bedrock:ListTagsForResource",
             ],
             resources=[jobs, models],
+            wildcard=_UNKNOWN_ID,
         ),
-        allow(
+        Allow(
             sid="StopAndRemoveOurs",
             actions=["bedrock:DeleteCustomModel", "bedrock:StopModelCustomizationJob"],
             resources=[jobs, models],
             conditions=ours,
+            wildcard=_UNKNOWN_ID,
         ),
-        allow(
+        Allow(
             sid="PassTheCustomizationRole",
             actions=["iam:PassRole"],
             resources=[role.role_arn],
@@ -69,16 +78,21 @@ def statements_to_submit(
 def statements_to_follow(scope: Construct) -> list[iam.PolicyStatement]:
     """Seeing the state of jobs and of the interfaces Bedrock makes for them, and nothing else."""
     return [
-        allow(
+        Allow(
             sid="LookAtJobs",
             actions=["bedrock:GetModelCustomizationJob"],
             resources=[bedrock_arn(scope, "model-customization-job/*")],
+            wildcard=_UNKNOWN_ID,
         ),
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
-        allow(
+        Allow(
             sid="LookForInterfaces",
             actions=["ec2:DescribeNetworkInterfaces"],
             resources=["*"],
+            wildcard=(
+                "DescribeNetworkInterfaces knows no resource and is the only action of this "
+                "statement."
+            ),
         ),
     ]
 
@@ -93,13 +107,14 @@ def statements_to_reach_bedrock(
     """The Bedrock endpoint's policy: the submitter's own calls, for the submitter.
 
     Args:
+        scope: The stack of the endpoint.
         actions: The actions of the calls that the submitter makes, read from its code.
         base_models: Ids of the base models the settings name.
         submitter: The only principal that may call through the endpoint.
     """
     return through_endpoint(
         [
-            allow(
+            Allow(
                 sid="TheSubmittersCalls",
                 actions=actions,
                 resources=[

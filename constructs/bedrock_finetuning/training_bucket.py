@@ -11,8 +11,18 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from .acknowledgements import acknowledge, in_packs
 from .naming import DATASETS_PREFIX, OUTPUTS_PREFIX
-from .statements import allow, deny
+from .statements import Allow, deny
+
+REPLICATION = in_packs(
+    "S3BucketReplicationEnabled",
+    "HIPAA.Security",
+    "NIST.800.53.R4",
+    "NIST.800.53.R5",
+    "PCI.DSS.321",
+)
+LOCK = in_packs("S3BucketDefaultLockEnabled", "NIST.800.53.R4")
 
 
 class AccessLogBucket(s3.Bucket):
@@ -49,6 +59,26 @@ class AccessLogBucket(s3.Bucket):
                 )
             ],
             removal_policy=removal_policy,
+        )
+        acknowledge(
+            self,
+            reason="Access logs are about one bucket of one Region and stay beside it.",
+            findings=REPLICATION,
+        )
+        acknowledge(
+            self,
+            reason="Logs expire by rule; nobody but S3's log delivery is allowed to write them.",
+            findings=LOCK,
+        )
+        acknowledge(
+            self,
+            reason=(
+                "S3 log delivery writes with the target's default encryption, SSE-S3; the logs "
+                "name objects and callers and hold no data."
+            ),
+            findings=in_packs(
+                "S3DefaultEncryptionKMS", "HIPAA.Security", "NIST.800.53.R5", "PCI.DSS.321"
+            ),
         )
 
 
@@ -117,6 +147,22 @@ class TrainingBucket(s3.Bucket):
             removal_policy=removal_policy,
         )
         self._users = users
+        acknowledge(
+            self,
+            reason=(
+                "Private data stays in one Region and one bucket: a replica would be a second copy "
+                "to guard. Versions are kept, and the dataset is at its owner's."
+            ),
+            findings=REPLICATION,
+        )
+        acknowledge(
+            self,
+            reason=(
+                "Datasets are written once by the bucket's policy and deleted by administrators "
+                "alone; a lock would keep personal data that has to be erased."
+            ),
+            findings=LOCK,
+        )
         for statement in self._denials(key):
             self.add_to_resource_policy(statement)
 
@@ -176,9 +222,7 @@ class TrainingBucket(s3.Bucket):
                 principals=everyone,
                 actions=["s3:DeleteObject", "s3:DeleteObjectVersion"],
                 resources=[objects],
-                conditions={
-                    "ArnNotLike": {"aws:PrincipalArn": list(self._users.administrators)}
-                },
+                conditions={"ArnNotLike": {"aws:PrincipalArn": list(self._users.administrators)}},
             ),
         ]
 
@@ -215,24 +259,28 @@ class TrainingBucket(s3.Bucket):
         """
         return [
             *self.statements_to_read(prefixes=(DATASETS_PREFIX, OUTPUTS_PREFIX)),
-            allow(
+            Allow(
                 sid="WriteOutputs",
                 actions=["s3:PutObject"],
                 resources=[self.arn_for_objects(f"{OUTPUTS_PREFIX}*")],
                 conditions=self._of_this_account(),
+                wildcard="The outputs' prefix of this one bucket: Bedrock names the files itself.",
+                owner=self,
             ),
         ]
 
     def statements_to_read(self, *, prefixes: Sequence[str]) -> list[iam.PolicyStatement]:
         """Reading objects under the prefixes and listing them."""
         return [
-            allow(
+            Allow(
                 sid="ReadObjects",
                 actions=["s3:GetObject"],
                 resources=[self.arn_for_objects(f"{prefix}*") for prefix in prefixes],
                 conditions=self._of_this_account(),
+                wildcard="A prefix of this one bucket; the action reads objects and nothing else.",
+                owner=self,
             ),
-            allow(
+            Allow(
                 sid="ListObjects",
                 actions=["s3:ListBucket"],
                 resources=[self.bucket_arn],
@@ -247,10 +295,15 @@ class TrainingBucket(s3.Bucket):
         """Writing datasets once, and looking whether one is already there."""
         return [
             *self.statements_to_read(prefixes=(DATASETS_PREFIX,)),
-            allow(
+            Allow(
                 sid="WriteDatasets",
                 actions=["s3:AbortMultipartUpload", "s3:PutObject"],
                 resources=[self.arn_for_objects(f"{DATASETS_PREFIX}*")],
                 conditions=self._of_this_account(),
+                wildcard=(
+                    "The datasets' prefix of this one bucket, where a key holds the digest of what "
+                    "is written; the bucket's policy denies writing to a key that exists."
+                ),
+                owner=self,
             ),
         ]

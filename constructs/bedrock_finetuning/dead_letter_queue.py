@@ -1,0 +1,69 @@
+"""Where events end up that nobody could handle, encrypted and kept for two weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from .acknowledgements import acknowledge
+from .statements import Allow, via_service
+
+
+class DeadLetterQueue(sqs.Queue):
+    """A queue under the data key that takes failed events over TLS only."""
+
+    def __init__(self, scope: Construct, id: str, *, key: kms.IKey) -> None:
+        super().__init__(
+            scope,
+            id,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        self._key = key
+        acknowledge(
+            self,
+            reason=(
+                "It is the dead-letter queue of the functions and the rule: nothing consumes it, "
+                "so nothing fails on it that would have to go elsewhere."
+            ),
+            findings=("Serverless-SQSRedrivePolicy",),
+        )
+
+    def admit_rule(self, *, rule_arn: str) -> None:
+        """Lets one rule of EventBridge put events here that it could not deliver.
+
+        https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+        """
+        self.add_to_resource_policy(
+            Allow(
+                sid="RuleKeepsUndeliveredEvents",
+                principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                actions=["sqs:SendMessage"],
+                resources=[self.queue_arn],
+                conditions={"ArnEquals": {"aws:SourceArn": rule_arn}},
+            )
+        )
+
+    def statements_to_send(self) -> Sequence[iam.PolicyStatement]:
+        """What a function's role needs for Lambda to keep its failed events here."""
+        return [
+            Allow(
+                sid="KeepFailedEvents",
+                actions=["sqs:SendMessage"],
+                resources=[self.queue_arn],
+            ),
+            Allow(
+                sid="DataKeyThroughSqs",
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[self._key.key_arn],
+                conditions={"StringEquals": via_service(self, "sqs")},
+            ),
+        ]
