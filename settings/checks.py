@@ -85,9 +85,11 @@ def refuse(problems: Iterable[Problem]) -> None:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant."""
-    close = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)
-    return close[0] if close else None
+    """The name that was probably meant: close in spelling, or the only longer one."""
+    known = list(names)
+    close = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    longer = [other for other in known if len(name) >= 3 and other.startswith(name)]
+    return close[0] if close else longer[0] if len(longer) == 1 else None
 
 
 def listed(names: Iterable[str]) -> str:
@@ -144,6 +146,13 @@ def _follows(value: str, *, shape: str) -> bool:
     return (limit.minimum or 0) <= len(value) <= (limit.maximum or len(value)) and (
         limit.pattern is None or matches(value=value, expression=limit.pattern)
     )
+
+
+def refuse_boolean(value: object) -> object:
+    """True and false, which Python would take for 1 and 0."""
+    if isinstance(value, bool):
+        refuse([_not_a("a whole number", "a number of days", "write the number")])
+    return value
 
 
 # Region, account, principals
@@ -571,6 +580,7 @@ def _base_model_problems(
             "choose another base model; if AWS says otherwise now, correct"
             " settings/base_models.yaml",
         )
+        return
     if region is not None and region not in model.regions:
         yield Problem(
             "base-model-not-in-region",

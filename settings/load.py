@@ -247,7 +247,11 @@ def _length(value: object) -> int:
 def _described_by(schema: Mapping[str, Any] | None) -> str:
     description = str((schema or {}).get("description", "")).split(". ")[0].replace("\n", " ")
     description = description.rstrip(".")
-    return f": {description[0].lower()}{description[1:]}" if description else ""
+    if not description:
+        return ""
+    # An abbreviation keeps its capitals.
+    first = description[0].lower() if description[1:2].islower() else description[0]
+    return f": {first}{description[1:]}"
 
 
 def _nearest_choice(value: object, schema: Mapping[str, Any] | None) -> str:

@@ -31,10 +31,10 @@ from settings.checks import Context
 from settings.datasets import DatasetLock
 from settings.prefix_lists import managed_prefix_list
 
-RetentionDays: TypeAlias = Literal[
+RetentionDays: TypeAlias = Annotated[Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
     3288, 3653,
-]  # fmt: skip
+], BeforeValidator(checks.refuse_boolean)]  # fmt: skip
 """Days CloudWatch Logs can keep a log group's events.
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"""
 
