@@ -1,0 +1,1 @@
+"""Bedrock's model customization: jobs, custom models, their tags, and what Bedrock checks."""

@@ -1,0 +1,1 @@
+"""What CloudFormation does on AWS and MiniStack does not: types, properties, refusals, a ledger."""

@@ -1,0 +1,96 @@
+"""What CloudFormation does around a custom resource and MiniStack does not.
+
+A Delete follows a Create that answered FAILED, with the physical id of that answer; an answer
+above 4096 bytes is a failure.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from typing import Any
+
+from ministack.services.cloudformation import custom_resource
+
+from rehearsal.emulator import refusals
+
+_log = logging.getLogger("rehearsal")
+_LONGEST_ANSWER = 4096
+
+_answers: dict[tuple[str, str], dict[str, Any]] = {}
+_lock = threading.Lock()
+_original_deliver = custom_resource.deliver_response
+_original_invoke = custom_resource.invoke_custom_resource
+
+
+def _deliver(token: str, response: dict[str, Any]) -> bool:
+    if len(json.dumps(response).encode()) > _LONGEST_ANSWER:
+        response = {**response, "Status": "FAILED", "Reason": "Response object is too long."}
+    with _lock:
+        key = (response.get("StackId", ""), response.get("LogicalResourceId", ""))
+        _answers[key] = response
+    return bool(_original_deliver(token, response))
+
+
+def _invoke(
+    request_type: str,
+    logical_id: str,
+    props: dict[str, Any],
+    stack_name: str,
+    stack_id: str,
+    resource_type: str,
+    physical_id: str | None = None,
+    old_props: dict[str, Any] | None = None,
+) -> Any:
+    try:
+        return _original_invoke(
+            request_type,
+            logical_id,
+            props,
+            stack_name,
+            stack_id,
+            resource_type,
+            physical_id=physical_id,
+            old_props=old_props,
+        )
+    except (RuntimeError, TimeoutError) as error:
+        refusals.record(
+            where="custom resource", reason=f"{request_type} of {logical_id}: {error}"
+        )
+        with _lock:
+            answer = _answers.get((stack_id, logical_id)) or {}
+        made = answer.get("PhysicalResourceId")
+        if request_type == "Create" and made:
+            _delete_what_failed(logical_id, props, stack_name, stack_id, resource_type, made)
+        raise
+
+
+def _delete_what_failed(
+    logical_id: str,
+    props: dict[str, Any],
+    stack_name: str,
+    stack_id: str,
+    resource_type: str,
+    physical_id: str,
+) -> None:
+    try:
+        _original_invoke(
+            "Delete",
+            logical_id,
+            props,
+            stack_name,
+            stack_id,
+            resource_type,
+            physical_id=physical_id,
+        )
+    except Exception:
+        # The rollback goes on either way, as on AWS, and the Create's reason is what counts.
+        _log.exception("Delete of %s after its failed Create", logical_id)
+
+
+def install() -> None:
+    """Put both in place."""
+    custom_resource.deliver_response = _deliver
+    custom_resource.invoke_custom_resource = _invoke

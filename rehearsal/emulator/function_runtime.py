@@ -1,0 +1,35 @@
+"""How functions run: Python on a bare interpreter, Node with a small EC2 client.
+
+A Python function gets the interpreter this environment was made from, without the emulator's own
+packages, so that an asset that forgot a dependency fails here too. Node functions of the CDK
+library `require('@aws-sdk/client-ec2')`, which Lambda's runtime has and MiniStack does not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from ministack.core import lambda_runtime
+
+_NODE_MODULES = Path(__file__).parent / "node"
+_original = lambda_runtime._detect_runtime_binary
+
+
+def bare_python() -> str:
+    """Path of the interpreter outside any virtual environment."""
+    return str(Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+def _binary(runtime: str) -> tuple[str, str]:
+    binary, worker = _original(runtime)
+    return (bare_python() if runtime.startswith("python") else binary), worker
+
+
+def install() -> None:
+    """Run functions this way from now on."""
+    lambda_runtime._detect_runtime_binary = _binary
+    os.environ["NODE_PATH"] = str(_NODE_MODULES)
+    # A function must not find the packages of the person's own site directory either.
+    os.environ["PYTHONNOUSERSITE"] = "1"

@@ -1,0 +1,18 @@
+"""Errors of the rehearsal itself."""
+
+from __future__ import annotations
+
+
+class RehearsalError(Exception):
+    """The rehearsal failed: what happened, what to do, and where to read more."""
+
+    def __init__(self, message: str, *, fix: str, reasons: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+        self.reasons = reasons
+        """Refusals behind it, first cause first."""
+
+
+class InterruptedRehearsalError(Exception):
+    """Someone pressed Ctrl-C."""

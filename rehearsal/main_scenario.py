@@ -1,0 +1,224 @@
+"""One job from data to a completed model, then everything destroyed again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rehearsal import datasets, ignored_properties, leftovers, people, watching
+from rehearsal.client import Client
+from rehearsal.errors import RehearsalError
+from rehearsal.narration import WHAT_IS_NOT_REAL, Narration
+from rehearsal.session import Session, side_by_side
+from rehearsal.toolkit import Assembly
+from settings import Settings
+
+_JOB_TIMEOUT = 120.0
+
+
+def prepare(
+    *, session: Session, environment_name: str, narration: Narration
+) -> tuple[Client, Assembly]:
+    """Start and bootstrap the emulator while the app is synthesised."""
+
+    def emulated_account() -> Client:
+        with narration.step("emulator started"):
+            client = session.start_emulator()
+        with narration.step("cdk bootstrap"):
+            session.toolkit.bootstrap(client=client)
+        return client
+
+    def synthesised() -> Assembly:
+        with narration.step("cdk synth"):
+            return session.toolkit.synthesise(environment_name=environment_name)
+
+    with side_by_side() as start:
+        account, app = start(emulated_account), start(synthesised)
+        try:
+            assembly = app.result()
+            return account.result(), assembly
+        except BaseException:
+            session.children.end_all()
+            raise
+
+
+def outputs(client: Client, stack: str) -> dict[str, str]:
+    """Outputs of a deployed stack."""
+    answer = client.service("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in answer.get("Outputs", [])}
+
+
+def stack_name(settings: Settings, part: str) -> str:
+    """Name of one of an environment's stacks."""
+    return f"finetune-{settings.environment}-{part}"
+
+
+def split(assembly: Assembly, settings: Settings) -> tuple[list[str], list[str]]:
+    """The stacks all jobs share, and the stacks of the jobs."""
+    prefix = stack_name(settings, "job-")
+    stacks = assembly.stacks()
+    jobs = [stack for stack in stacks if stack.startswith(prefix)]
+    return [stack for stack in stacks if stack not in jobs], jobs
+
+
+def push_data(*, client: Client, settings: Settings) -> list[str]:
+    """Put the data sets as a person whom the settings name as an uploader."""
+    person = people.become(
+        client=client, people=settings.people.uploaders, session_name="rehearsal"
+    )
+    uploader = people.take_role(
+        client=person,
+        role_arn=outputs(client, stack_name(settings, "identity"))["UploaderRoleArn"],
+        session_name="rehearsal-push",
+    )
+    bucket = outputs(client, stack_name(settings, "storage"))["DataBucketName"]
+    return datasets.put(client=uploader, bucket=bucket, settings=settings)
+
+
+def read_results(*, client: Client, settings: Settings) -> list[str]:
+    """List and read the outputs as a person whom the settings name as a reader.
+
+    Raises:
+        RehearsalError: a finished job left nothing.
+    """
+    person = people.become(client=client, people=settings.people.readers, session_name="rehearsal")
+    reader = people.take_role(
+        client=person,
+        role_arn=outputs(client, stack_name(settings, "identity"))["ReaderRoleArn"],
+        session_name="rehearsal-read",
+    )
+    s3 = reader.service("s3")
+    bucket = outputs(client, stack_name(settings, "storage"))["DataBucketName"]
+    keys = [
+        entry["Key"]
+        for entry in s3.list_objects_v2(Bucket=bucket, Prefix="outputs/").get("Contents", [])
+    ]
+    if not keys:
+        raise RehearsalError("the job left no results", fix="read the emulator's log")
+    for key in keys:
+        s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return keys
+
+
+def follow_jobs(*, client: Client, jobs: Sequence[str]) -> list[dict[str, Any]]:
+    """Wait until the jobs of these stacks have ended.
+
+    Raises:
+        RehearsalError: a job did not complete; its message is the reason.
+    """
+    ended = []
+    for stack in jobs:
+        name = outputs(client, stack)["JobName"]
+        job = watching.wait_for_end(client=client, job_name=name, timeout=_JOB_TIMEOUT)
+        if job["status"] != "Completed":
+            raise RehearsalError(
+                f"the job {name} ended {job['status']}",
+                fix="read the reason; it names the principal, the action and the resource",
+                reasons=(str(job.get("failureMessage", "without a message")),),
+            )
+        ended.append(job)
+    return ended
+
+
+def empty_buckets(*, client: Client, settings: Settings) -> None:
+    """Delete every version as a person whom the settings name as an administrator."""
+    administrator = people.become(
+        client=client, people=settings.people.administrators, session_name="rehearsal"
+    )
+    storage = outputs(client, stack_name(settings, "storage"))
+    s3 = administrator.service("s3")
+    for output in ("DataBucketName", "AccessLogBucketName"):
+        bucket = storage[output]
+        for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+            doomed = [
+                {"Key": entry["Key"], "VersionId": entry["VersionId"]}
+                for entry in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+            ]
+            if not doomed:
+                continue
+            answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed})
+            for error in answer.get("Errors", []):
+                raise RehearsalError(
+                    f"an administrator cannot empty {bucket}: {error['Message']}",
+                    fix="look at the bucket's policy",
+                )
+
+
+def check_properties(*, session: Session, assembly: Assembly) -> None:
+    """Fail on template properties that no provisioner read and no list accepts."""
+    used = {
+        resource["Type"]
+        for stack in assembly.stacks()
+        for resource in assembly.template(stack).get("Resources", {}).values()
+    }
+    ignored_properties.check(
+        ledger=ignored_properties.read_ledger(session.ledger_file),
+        allowed=ignored_properties.accepted(),
+        used_types=used,
+    )
+
+
+def check_nothing_left(*, client: Client, settings: Settings) -> None:
+    """Fail when something is still there.
+
+    Raises:
+        RehearsalError: names what.
+    """
+    stand_ins = {
+        people.role_of(group, account=client.account)[1]
+        for group in (
+            settings.people.uploaders,
+            settings.people.readers,
+            settings.people.administrators,
+        )
+    }
+    found = leftovers.find(client=client, ignored_roles=stand_ins)
+    if found:
+        raise RehearsalError(
+            "something is left after everything was destroyed",
+            fix="give it a removal policy or an owner that removes it",
+            reasons=tuple(f"{kind}: {', '.join(names)}" for kind, names in found.items()),
+        )
+
+
+def run(
+    *, session: Session, settings: Settings, narration: Narration
+) -> dict[str, object]:
+    """The whole scenario.
+
+    Returns:
+        What there is to say in the JSON object.
+
+    Raises:
+        RehearsalError: the first thing that went wrong.
+    """
+    client, assembly = prepare(
+        session=session, environment_name=settings.environment, narration=narration
+    )
+    shared, jobs = split(assembly, settings)
+    with narration.step(f"cdk deploy: {len(shared)} stacks"):
+        session.toolkit.deploy(client=client, assembly=assembly, stacks=shared)
+    with narration.step("data pushed by an uploader"):
+        push_data(client=client, settings=settings)
+    with watching.JobWatch(client=client, say=narration.say):
+        with narration.step(f"cdk deploy: {', '.join(jobs)}"):
+            session.toolkit.deploy(client=client, assembly=assembly, stacks=jobs)
+        with narration.step("job completed"):
+            ended = follow_jobs(client=client, jobs=jobs)
+    with narration.step("results read by a reader"):
+        results = read_results(client=client, settings=settings)
+    with narration.step("cdk diff: no differences"):
+        session.toolkit.diff(client=client, assembly=assembly, stacks=[*shared, *jobs])
+    check_properties(session=session, assembly=assembly)
+    if not session.keep:
+        with narration.step("buckets emptied by an administrator"):
+            empty_buckets(client=client, settings=settings)
+        with narration.step("cdk destroy"):
+            session.toolkit.destroy(client=client, assembly=assembly, stacks=[*jobs, *shared])
+        with narration.step("left behind: nothing"):
+            check_nothing_left(client=client, settings=settings)
+    narration.detail(WHAT_IS_NOT_REAL)
+    return {
+        "jobs": [{"name": job["jobName"], "status": job["status"]} for job in ended],
+        "results": results,
+    }

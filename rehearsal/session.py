@@ -1,0 +1,142 @@
+"""One rehearsal's folder, processes and clients; everything is gone when it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TypeVar
+
+from rehearsal import emulator_process
+from rehearsal.client import Client
+from rehearsal.emulator_process import Emulator, World
+from rehearsal.layout import STATE_HOME
+from rehearsal.processes import Children
+from rehearsal.toolkit import Toolkit
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """Something the emulator refused."""
+
+    where: str
+    reason: str
+
+
+class Session:
+    """A state folder, the processes of one rehearsal and ways to reach its emulator.
+
+    Use it as a context manager: whatever happens inside, its processes end and, unless it is
+    kept, its folder goes. After a failure the logs stay.
+    """
+
+    def __init__(self, *, world: World, keep: bool = False) -> None:
+        self.world = world
+        self.keep = keep
+        self.state = STATE_HOME / f"{os.getpid()}-{secrets.token_hex(3)}"
+        self.logs = self.state / "logs"
+        self.children = Children(logs=self.logs)
+        self.toolkit = Toolkit(state=self.state, children=self.children)
+        self.emulator: Emulator | None = None
+
+    def __enter__(self) -> Session:
+        self.logs.mkdir(parents=True)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.children.end_all()
+        if self.keep and error is None:
+            return
+        if self.emulator is not None:
+            self.emulator.end()
+        if error is None or isinstance(error, KeyboardInterrupt):
+            shutil.rmtree(self.state, ignore_errors=True)
+        else:
+            self._keep_only_logs()
+
+    def _keep_only_logs(self) -> None:
+        for name in ("refusals.jsonl", "ignored-properties.json"):
+            if (self.state / name).exists():
+                shutil.copy(self.state / name, self.logs / name)
+        for entry in self.state.iterdir():
+            if entry != self.logs:
+                shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
+
+    def start_emulator(self) -> Client:
+        """Start the emulator, wait until it answers, and return a client of its root.
+
+        Raises:
+            RehearsalError: it does not start.
+        """
+        self.emulator = emulator_process.start(
+            state=self.state, world=self.world, ends_with_parent=not self.keep
+        )
+        self.emulator.wait_until_ready()
+        return Client(
+            endpoint=self.emulator.endpoint,
+            ca_file=self.emulator.ca_file,
+            region=self.world.region,
+            account=self.world.account,
+        )
+
+    def refusals(self, *, since: int = 0) -> list[Refusal]:
+        """What was refused so far, leaving out the first `since` entries."""
+        path = self.state / "refusals.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()[since:]
+        entries = (json.loads(line) for line in lines)
+        return [Refusal(where=entry["where"], reason=entry["reason"]) for entry in entries]
+
+    @property
+    def ledger_file(self) -> Path:
+        """The emulator's ledger of ignored properties."""
+        return self.state / "ignored-properties.json"
+
+
+@contextmanager
+def side_by_side() -> Iterator[Callable[[Callable[[], T]], Future[T]]]:
+    """Run functions in threads; leaving waits for all."""
+    with ThreadPoolExecutor(max_workers=4) as pool:
+
+        def start(function: Callable[[], T]) -> Future[T]:
+            return pool.submit(function)
+
+        yield start
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a rehearsal as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous = {number: signal.signal(number, interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+_ENDING = (signal.SIGTERM, signal.SIGHUP)
