@@ -144,6 +144,9 @@ def with_operations(*, model: dict[str, Any], operations: set[str]) -> dict[str,
             shapes[name] = model["shapes"][name]
             pending.extend(_references(shapes[name]))
     slim: dict[str, Any] = _without_prose({**model, "operations": kept, "shapes": shapes})
+    if "clientContextParams" in model:
+        # botocore reads their documentation when it resolves an endpoint, S3's for one.
+        slim["clientContextParams"] = model["clientContextParams"]
     return slim
 
 
