@@ -9,7 +9,7 @@ import string
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -61,6 +61,10 @@ _Value = TypeVar("_Value")
 def _read_only(value: Mapping[str, _Value]) -> Mapping[str, _Value]:
     """A view that nobody can change, as the models are frozen."""
     return MappingProxyType(dict(value))
+
+
+def _nothing() -> Mapping[str, Any]:
+    return MappingProxyType({})
 
 
 def _as_dict(value: Mapping[str, object], serialize: SerializerFunctionWrapHandler) -> object:
@@ -306,7 +310,7 @@ class Job(_Section):
         AfterValidator(_read_only),
         WrapSerializer(_as_dict),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": ["number", "string"]}}),
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=_nothing)
     """Hyperparameters by their names in the API, as numbers or text. What is absent takes Bedrock's
     default."""
     run: int = Field(default=1, ge=1, le=1_000_000)
@@ -317,7 +321,7 @@ class Job(_Section):
     """What happens to the model of a job whose settings changed, once its successor is complete."""
     on_delete: Literal["keep-model", "delete-model"] = "delete-model"
     """What happens to the model when the job's stack is destroyed."""
-    tags: JobTags = Field(default_factory=dict)
+    tags: JobTags = Field(default_factory=_nothing)
     """Tags of the job and its model, beside those of the environment."""
 
     @field_validator("customization_type")
@@ -384,7 +388,7 @@ class Settings(_Section):
         | None
     ) = None
     """AWS account, twelve digits in quotes; null deploys to the account of the credentials."""
-    tags: Tags = Field(default_factory=dict)
+    tags: Tags = Field(default_factory=_nothing)
     """Tags of every resource, and of jobs and models."""
     permissions_boundary: (
         Annotated[
@@ -414,7 +418,7 @@ class Settings(_Section):
         ),
         AfterValidator(_read_only),
         WrapSerializer(_as_dict),
-    ] = Field(default_factory=dict)
+    ] = Field(default_factory=_nothing)
     """The fine-tuning jobs by name, one stack for each. At most 100: Bedrock's default quota of
     custom models for an account."""
 
