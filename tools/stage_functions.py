@@ -178,12 +178,14 @@ def _references(node: object) -> Iterator[str]:
 
 
 def _without_prose(node: Any) -> Any:  # noqa: ANN401 - any part of a JSON document
-    """Return a part of a service model without its documentation strings."""
+    """Return a part of a service model with its documentation strings empty.
+
+    They are kept as keys: botocore reads some of them without a default.
+    """
     if isinstance(node, dict):
         return {
-            key: _without_prose(value)
+            key: "" if key == "documentation" and isinstance(value, str) else _without_prose(value)
             for key, value in node.items()
-            if not (key == "documentation" and isinstance(value, str))
         }
     if isinstance(node, list):
         return [_without_prose(value) for value in node]

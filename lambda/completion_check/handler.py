@@ -21,6 +21,11 @@ if TYPE_CHECKING:
 logger = Logger()
 
 
+def now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(UTC)
+
+
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: object, context: LambdaContext) -> IsCompleteResult:
     """Return whether the request that the event belongs to is complete."""
@@ -31,5 +36,5 @@ def handler(event: object, context: LambdaContext) -> IsCompleteResult:
             bedrock=clients.bedrock(),
             ec2=clients.ec2,
             logger=logger,
-            now=lambda: datetime.now(UTC),
+            now=now,
         ).is_complete(request)

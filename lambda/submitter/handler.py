@@ -64,6 +64,11 @@ def _environment() -> Environment:
 logger = Logger()
 
 
+def now() -> datetime:
+    """Return the time, with its zone."""
+    return datetime.now(UTC)
+
+
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: object, context: LambdaContext) -> OnEventResult:
     """Create, update or delete the job that the event asks for."""
@@ -79,6 +84,6 @@ def handler(event: object, context: LambdaContext) -> OnEventResult:
             logger=logger,
             patience_seconds=max(0.0, min(environment.propagation_seconds, left)),
             sleep=time.sleep,
-            now=lambda: datetime.now(UTC),
+            now=now,
         )
         return lifecycle.on_event(request)

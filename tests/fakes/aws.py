@@ -1,0 +1,243 @@
+"""Bedrock, S3, DynamoDB and EC2 as the functions see them, in memory, behind real boto3 clients.
+
+Calls go through botocore up to the wire: arguments are validated and serialised by the service
+model, and every answer is validated against the operation's output shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+from botocore.model import OperationModel
+from botocore.validate import ParamValidator
+
+REGION = "eu-test-1"
+ACCOUNT = "123456789012"
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class RefusalError(Exception):
+    """An error that a service answers."""
+
+    def __init__(self, code: str, message: str = "no", status: int = 400) -> None:
+        super().__init__(code)
+        self.code, self.message, self.status = code, message, status
+
+
+@dataclass
+class Fault:
+    """An error to answer instead of (or, with `after`, on top of) an operation's effect."""
+
+    operation: str
+    refusal: RefusalError
+    times: int = 1
+    after: bool = False
+
+
+@dataclass
+class FakeAws:
+    """The state of the services, and the calls that reached them."""
+
+    now: datetime = START
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    objects: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    items: dict[str, dict[str, str]] = field(default_factory=dict)
+    interfaces: dict[str, int] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    slept: list[float] = field(default_factory=list)
+    submitted: list[dict[str, Any]] = field(default_factory=list)
+    by_caller: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass without waiting for it."""
+        self.slept.append(seconds)
+        self.now += timedelta(seconds=seconds)
+
+    @contextmanager
+    def called_by(self, caller: str) -> Iterator[None]:
+        """Note the calls made meanwhile as a function's own."""
+        before = len(self.calls)
+        try:
+            yield
+        finally:
+            self.by_caller.setdefault(caller, set()).update(self.calls[before:])
+
+    def end_job(self, name: str, status: str, *, failure: str = "", phase: str = "") -> None:
+        """Bring a job to a status; a completed one gets its model."""
+        job = self.jobs[name]
+        job["status"] = status
+        if failure:
+            job["failureMessage"] = failure
+        if phase:
+            job["statusDetails"] = {phase: {"status": "Failed"}}
+        if status == "Completed":
+            arn = job["jobArn"].replace("model-customization-job", "custom-model")
+            job["outputModelArn"] = arn
+            self.models[arn] = {
+                "modelArn": arn,
+                "modelName": name,
+                "jobArn": job["jobArn"],
+                "baseModelArn": job["baseModelArn"],
+                "creationTime": self.now,
+                "modelStatus": "Active",
+            }
+
+    def validated(self, name: str) -> None:
+        """Let a job pass Bedrock's validation."""
+        self.jobs[name]["statusDetails"] = {"validationDetails": {"status": "Completed"}}
+
+    # Bedrock
+
+    def create_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
+        self.submitted.append(p)
+        for job in self.jobs.values():
+            if job["clientRequestToken"] == p["clientRequestToken"]:
+                return {"jobArn": job["jobArn"]}
+        if p["jobName"] in self.jobs:
+            raise RefusalError("ValidationException", "The provided job name is currently in use.")
+        number = f"{len(self.jobs):012d}"
+        arn = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:model-customization-job/made.model-v1/{number}"
+        self.jobs[p["jobName"]] = {
+            "jobArn": arn,
+            "jobName": p["jobName"],
+            "outputModelName": p["customModelName"],
+            "clientRequestToken": p["clientRequestToken"],
+            "roleArn": p["roleArn"],
+            "status": "InProgress",
+            "creationTime": self.now,
+            "baseModelArn": f"arn:aws:bedrock:{REGION}::foundation-model/made.model-v1",
+            "trainingDataConfig": p["trainingDataConfig"],
+            "validationDataConfig": p.get("validationDataConfig", {"validators": []}),
+            "outputDataConfig": p["outputDataConfig"],
+        }
+        self.tags[arn] = {tag["key"]: tag["value"] for tag in p.get("jobTags", [])}
+        return {"jobArn": arn}
+
+    def _job(self, identifier: str) -> dict[str, Any]:
+        for job in self.jobs.values():
+            if identifier in {job["jobName"], job["jobArn"]}:
+                return job
+        raise RefusalError("ResourceNotFoundException", "no such job", 404)
+
+    def get_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
+        return dict(self._job(p["jobIdentifier"]))
+
+    def stop_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
+        job = self._job(p["jobIdentifier"])
+        if job["status"] != "InProgress":
+            raise RefusalError("ConflictException", "the job is not in progress")
+        job["status"] = "Stopping"
+        return {}
+
+    def list_tags_for_resource(self, p: dict[str, Any]) -> dict[str, Any]:
+        tags = self.tags.get(p["resourceARN"], {})
+        return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+
+    def get_custom_model(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["modelIdentifier"] not in self.models:
+            raise RefusalError("ResourceNotFoundException", "no such model", 404)
+        return dict(self.models[p["modelIdentifier"]])
+
+    def delete_custom_model(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["modelIdentifier"] not in self.models:
+            raise RefusalError("ResourceNotFoundException", "no such model", 404)
+        del self.models[p["modelIdentifier"]]
+        return {}
+
+    # S3, DynamoDB, EC2
+
+    def head_object(self, p: dict[str, Any]) -> dict[str, Any]:
+        if (p["Bucket"], p["Key"]) not in self.objects:
+            raise RefusalError("404", "Not Found", 404)
+        return {"Metadata": self.objects[p["Bucket"], p["Key"]]}
+
+    def get_item(self, p: dict[str, Any]) -> dict[str, Any]:
+        item = self.items.get(p["Key"]["Id"]["S"])
+        return {"Item": {k: {"S": v} for k, v in item.items()}} if item else {}
+
+    def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
+        name = p["Key"]["Id"]["S"]
+        item = self.items.setdefault(name, {"Id": name})
+        names, values = p["ExpressionAttributeNames"], p["ExpressionAttributeValues"]
+        sets, _, removes = p["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+        for part in sets.replace("(", " ").replace(")", "").replace(", :", " :").split(", "):
+            target, _, value = part.partition(" = ")
+            if value.startswith("if_not_exists"):
+                item.setdefault(names[target], values[value.split()[-1]]["S"])
+            else:
+                item[names[target]] = values[value]["S"]
+        for target in filter(None, removes.split(", ")):
+            item.pop(names[target], None)
+        return {}
+
+    def describe_network_interfaces(self, p: dict[str, Any]) -> dict[str, Any]:
+        filters = {entry["Name"]: entry["Values"] for entry in p["Filters"]}
+        assert filters["tag:BedrockManaged"] == ["true"]
+        (arn,) = filters["tag:BedrockModelCustomizationJobArn"]
+        return {"NetworkInterfaces": [{} for _ in range(self.interfaces.get(arn, 0))]}
+
+    # The wire
+
+    def answer(self, model: OperationModel, params: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Answer one call as botocore hands it on: a response's status and its parsed body."""
+        self.calls.append((model.service_model.service_name, model.name))
+        try:
+            self._raise_fault(model.name, after=False)
+            method: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, _snake(model.name))
+            body = method(params)
+            self._raise_fault(model.name, after=True)
+        except RefusalError as refusal:
+            error = {"Code": refusal.code, "Message": refusal.message}
+            return SimpleNamespace(status_code=refusal.status), {
+                "Error": error,
+                "ResponseMetadata": {"HTTPStatusCode": refusal.status},
+            }
+        if model.output_shape is not None:
+            report = ParamValidator().validate(body, model.output_shape)
+            assert not report.has_errors(), report.generate_report()
+        return SimpleNamespace(status_code=200), {**body, "ResponseMetadata": {}}
+
+    def _raise_fault(self, operation: str, *, after: bool) -> None:
+        for fault in self.faults:
+            if (fault.operation, fault.after) == (operation, after) and fault.times > 0:
+                fault.times -= 1
+                raise fault.refusal
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")
+
+
+@dataclass
+class Wire:
+    """Where the clients' calls go; `aws` is set anew for every test."""
+
+    aws: FakeAws = field(default_factory=FakeAws)
+
+    def client(self, service: Any) -> Any:  # noqa: ANN401 - a client of any service
+        """Return a boto3 client whose calls reach the fake and nothing else."""
+        client = boto3.client(
+            service,
+            region_name=REGION,
+            aws_access_key_id="AKIDEXAMPLE",
+            aws_secret_access_key="made-up",
+        )
+
+        def keep(params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
+            context["fake_params"] = params
+
+        def divert(model: OperationModel, context: dict[str, Any], **_: object) -> Any:  # noqa: ANN401
+            return self.aws.answer(model, context["fake_params"])
+
+        client.meta.events.register("before-parameter-build", keep)
+        client.meta.events.register("before-call", divert)
+        return client

@@ -1,0 +1,86 @@
+"""A fake AWS behind real clients, and the requests that CloudFormation would send."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import completion_check.handler
+import submitter.handler
+from customization import clients
+from customization.calls import COMPLETION_CHECK_CALLS, SUBMITTER_CALLS
+from tests.fakes.aws import FakeAws, Wire
+from tests.fakes.cloudformation import Resource
+
+TRAINING = "a" * 64
+
+
+@pytest.fixture(scope="session")
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture(scope="session")
+def wired(wire: Wire) -> dict[str, Any]:
+    return {service: wire.client(service) for service in ("bedrock", "dynamodb", "ec2", "s3")}
+
+
+@pytest.fixture
+def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeAws]:
+    wire.aws = FakeAws()
+    wire.aws.objects["made-bucket", f"fine-tuning-datasets/tone/{TRAINING}/tone.jsonl"] = {
+        "sha256": TRAINING
+    }
+    for service, client in wired.items():
+        monkeypatch.setattr(clients, service, lambda client=client: client)
+    monkeypatch.setenv("TABLE_NAME", "made-table")
+    monkeypatch.setattr("time.sleep", wire.aws.sleep)
+    for handler in (submitter.handler, completion_check.handler):
+        monkeypatch.setattr(handler, "now", lambda: wire.aws.now)
+    yield wire.aws
+    # Whatever a test drove: no function calls what the policies are not made for.
+    assert wire.aws.by_caller.get("submitter", set()) <= set(SUBMITTER_CALLS)
+    assert wire.aws.by_caller.get("completion_check", set()) <= set(COMPLETION_CHECK_CALLS)
+
+
+@pytest.fixture
+def properties() -> dict[str, Any]:
+    return copy.deepcopy(
+        {
+            "ServiceToken": "arn:aws:lambda:eu-test-1:123456789012:function:framework",
+            "ServiceTimeout": "3600",
+            "Environment": "dev",
+            "Job": "tone",
+            "Run": "1",
+            "DatasetName": "tone",
+            "DatasetDigest": TRAINING,
+            "KeyName": "model",
+            "WaitFor": "validation",
+            "OnReplace": "keep-model",
+            "OnDelete": "delete-model",
+            "ValidationMinutes": "20",
+            "Request": {
+                "roleArn": "arn:aws:iam::123456789012:role/AmazonBedrock-made",
+                "baseModelIdentifier": "amazon.nova-2-lite-v1:0:256k",
+                "customizationType": "FINE_TUNING",
+                "customModelKmsKeyId": "arn:aws:kms:eu-test-1:123456789012:key/"
+                "12345678-1234-1234-1234-123456789012",
+                "trainingDataConfig": {
+                    "s3Uri": f"s3://made-bucket/fine-tuning-datasets/tone/{TRAINING}/tone.jsonl"
+                },
+                "outputDataConfig": {"s3Uri": "s3://made-bucket/outputs/tone/"},
+                "hyperParameters": {"epochCount": "2"},
+                "vpcConfig": {"subnetIds": ["subnet-1a"], "securityGroupIds": ["sg-1a"]},
+                "jobTags": [{"key": "project", "value": "made"}],
+                "customModelTags": [{"key": "project", "value": "made"}],
+            },
+        }
+    )
+
+
+@pytest.fixture
+def resource(aws: FakeAws, properties: dict[str, Any]) -> Resource:
+    return Resource(aws=aws, properties=properties)

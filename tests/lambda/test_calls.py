@@ -1,0 +1,88 @@
+"""The table of calls is what the functions do: policies and endpoints are made from it."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from customization import calls, clients
+from customization.calls import COMPLETION_CHECK_CALLS, SUBMITTER_CALLS, actions, actions_for
+from customization.limits import bedrock_model
+from tests.fakes.aws import FakeAws
+from tests.fakes.cloudformation import Resource
+
+
+def drive_every_path(aws: FakeAws, resource: Resource) -> None:
+    before = copy.deepcopy(resource.properties)
+    resource.create()
+    resource.is_complete()
+    name = resource.create()["PhysicalResourceId"]
+    aws.end_job(name, "Completed")
+    resource.create()
+    resource.is_complete()
+    resource.update({**before, "Run": "2"})
+    resource.is_complete()
+    resource.delete(name, before)
+    resource.delete()
+    resource.is_complete()
+    aws.end_job(str(resource.physical_id), "Completed")
+    resource.delete()
+    resource.is_complete()
+
+
+def test_the_functions_call_exactly_what_their_tables_hold(
+    aws: FakeAws, resource: Resource
+) -> None:
+    drive_every_path(aws, resource)
+    assert aws.by_caller["submitter"] == set(SUBMITTER_CALLS)
+    assert aws.by_caller["completion_check"] == set(COMPLETION_CHECK_CALLS)
+
+
+def test_a_call_that_is_not_in_the_table_is_noticed(
+    aws: FakeAws, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sleepless = clients.bedrock
+
+    def meddling_client() -> object:
+        client = sleepless()
+        client.list_tags_for_resource(resourceARN="a" * 20)
+        return client
+
+    resource.create()
+    monkeypatch.setattr(clients, "bedrock", meddling_client)
+    resource.is_complete()
+    assert aws.by_caller["completion_check"] - set(COMPLETION_CHECK_CALLS) == {
+        ("bedrock", "ListTagsForResource")
+    }
+    aws.by_caller.clear()
+
+
+def test_a_call_that_is_no_longer_made_is_noticed(aws: FakeAws, resource: Resource) -> None:
+    resource.create()
+    assert aws.by_caller["submitter"] < set(SUBMITTER_CALLS)
+
+
+def test_each_call_has_its_actions() -> None:
+    assert actions_for(("bedrock", "CreateModelCustomizationJob")) == (
+        "bedrock:CreateModelCustomizationJob",
+        "bedrock:TagResource",
+        "iam:PassRole",
+    )
+    assert actions(SUBMITTER_CALLS, prefix="s3") == ("s3:GetObject", "s3:ListBucket")
+    assert actions(SUBMITTER_CALLS, prefix="dynamodb") == (
+        "dynamodb:GetItem",
+        "dynamodb:UpdateItem",
+    )
+    assert actions(COMPLETION_CHECK_CALLS) == (
+        "bedrock:GetModelCustomizationJob",
+        "ec2:DescribeNetworkInterfaces",
+    )
+
+
+def test_every_call_of_bedrock_exists() -> None:
+    called = {
+        op for service, op in SUBMITTER_CALLS + COMPLETION_CHECK_CALLS if service == "bedrock"
+    }
+    assert called <= set(bedrock_model().operation_names)
+    assert calls.services(COMPLETION_CHECK_CALLS) == ("bedrock", "ec2")
