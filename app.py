@@ -18,7 +18,7 @@ from aws_cdk import App  # noqa: E402
 
 from settings import SettingsError, load_settings, render  # noqa: E402
 from stacks.environment import build_environment  # noqa: E402
-from stacks.gates import REPORT, add_gates, stale_acknowledgements  # noqa: E402
+from stacks.gates import REPORT, add_gates, remarks  # noqa: E402
 
 DEFAULT_ENVIRONMENT = "dev"
 
@@ -69,10 +69,10 @@ def main() -> int:
         print(str(error).split("\n    at ", maxsplit=1)[0], file=sys.stderr)
         print(f"synth failed: see {app.outdir}/{REPORT}", file=sys.stderr)
         return 1
-    stale = stale_acknowledgements(app, report=Path(app.outdir) / REPORT)
-    for each in stale:
-        print(f"acknowledgement that no finding answers to: remove it: {each}", file=sys.stderr)
-    return 1 if stale else 0
+    open_remarks = remarks(Path(app.outdir))
+    for remark in open_remarks:
+        print(remark, file=sys.stderr)
+    return 1 if open_remarks else 0
 
 
 if __name__ == "__main__":

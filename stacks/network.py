@@ -7,6 +7,7 @@ from typing import Any
 from aws_cdk import Stack
 from constructs import Construct
 
+from bedrock_finetuning.default_group import ClosedDefaultGroup
 from bedrock_finetuning.flow_logs import FlowLogs
 from bedrock_finetuning.interface_endpoint import InterfaceEndpoint, KmsEndpoint
 from bedrock_finetuning.naming import Names
@@ -66,6 +67,15 @@ class NetworkStack(Stack):
             key=encryption.data_key,
             role=identity.flow_logs,
             retention=retention(network.flow_log_retention_days),
+            removal_policy=removal_policy(settings),
+        )
+        ClosedDefaultGroup(
+            self,
+            "DefaultGroup",
+            names=names,
+            vpc=self.network.vpc,
+            key=encryption.data_key,
+            retention=retention(settings.engine.log_retention_days),
             removal_policy=removal_policy(settings),
         )
         KmsEndpoint(

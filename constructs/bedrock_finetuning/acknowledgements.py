@@ -99,7 +99,19 @@ def resource_of(construct: IConstruct) -> CfnResource:
     Raises:
         TypeError: The construct is no single resource.
     """
-    child = construct.node.default_child
+    return _resource(construct.node.default_child, construct)
+
+
+def resource_named(construct: IConstruct, id: str) -> CfnResource:
+    """A CloudFormation resource that a construct of the library holds under this id.
+
+    Raises:
+        TypeError: The child is no CloudFormation resource.
+    """
+    return _resource(construct.node.find_child(id), construct)
+
+
+def _resource(child: IConstruct | None, construct: IConstruct) -> CfnResource:
     if not isinstance(child, CfnResource):
-        raise TypeError(f"{construct.node.path} is not one CloudFormation resource")
+        raise TypeError(f"{construct.node.path} does not hold one CloudFormation resource")
     return child
