@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.environments import REHEARSAL_FILE
+from finetune import environments
 from finetune.report import CommandError, ExitCode, failure
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Rehearsal:
     """Folder of that rehearsal."""
 
 
-def read_rehearsal(*, path: Path = REHEARSAL_FILE) -> Rehearsal:
+def read_rehearsal(*, path: Path) -> Rehearsal:
     """Return how to reach the kept rehearsal, or end the command when there is none."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -151,7 +151,7 @@ def connect(*, region: str, rehearsal: bool) -> Connection:
         with aws_errors(doing="reading the credentials"):
             session = boto3.Session(region_name=region)
         return Connection(session=session, region=region, rehearsal=None)
-    kept = read_rehearsal()
+    kept = read_rehearsal(path=environments.REHEARSAL_FILE)
     session = boto3.Session(
         aws_access_key_id=kept.access_key_id,
         aws_secret_access_key=kept.secret_access_key,

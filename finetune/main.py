@@ -39,7 +39,7 @@ class LazyGroup(TyperGroup):
             module, name = COMMANDS[cmd_name].split(":")
             target = getattr(import_module(module), name)
             if not isinstance(target, typer.Typer):
-                single = typer.Typer(add_completion=False)
+                single = typer.Typer(add_completion=False, rich_markup_mode=None)
                 single.command(cmd_name)(target)
                 target = single
             command = build_command(target)
