@@ -47,11 +47,16 @@ def build_app(app: App, *, directory: Path = ROOT / "config", gates: bool = True
         add_gates(app)
 
 
+# What the CLI tells an app besides cdk.json: templates are the same with it and without.
+_AS_THE_CLI = {"aws:cdk:enable-path-metadata": True, "aws:cdk:enable-asset-metadata": True}
+
+
 def new_app(*, outdir: str | None = None, **context: object) -> App:
     """An app with the context and feature flags of cdk.json, which a plain App() would ignore."""
     flags = json.loads((ROOT / "cdk.json").read_text(encoding="utf-8"))["context"]
     return App(
-        outdir=outdir or os.environ.get("CDK_OUTDIR", "cdk.out"), context={**flags, **context}
+        outdir=outdir or os.environ.get("CDK_OUTDIR", "cdk.out"),
+        context={**_AS_THE_CLI, **flags, **context},
     )
 
 
