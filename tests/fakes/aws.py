@@ -161,7 +161,8 @@ class FakeAws:
         return {"Metadata": self.objects[p["Bucket"], p["Key"]]}
 
     def get_item(self, p: dict[str, Any]) -> dict[str, Any]:
-        item = self.items.get(p["Key"]["Id"]["S"])
+        # An eventually consistent read may see nothing of what was just written.
+        item = self.items.get(p["Key"]["Id"]["S"]) if p.get("ConsistentRead") else None
         return {"Item": {k: {"S": v} for k, v in item.items()}} if item else {}
 
     def update_item(self, p: dict[str, Any]) -> dict[str, Any]:

@@ -286,6 +286,18 @@ def test_an_update_of_the_content_submits_and_marks_the_old_job(
     assert "SupersededBy" not in aws.items[new]
 
 
+def test_another_job_name_is_another_job_and_the_old_one_is_superseded(
+    aws: FakeAws, resource: Resource
+) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    new = resource.update(changed(before, Job="voice"))["PhysicalResourceId"]
+    assert new == old.replace("tone", "voice")
+    assert aws.items[old]["SupersededBy"] == new
+    resource.delete(old, before)
+    assert aws.jobs[old]["status"] == "InProgress"
+
+
 @pytest.mark.parametrize("was", ["InProgress", "Completed", "Failed"])
 def test_a_rollback_makes_the_old_job_current_again_and_trains_nothing(
     was: str, aws: FakeAws, resource: Resource
@@ -316,6 +328,16 @@ def test_the_job_that_a_rollback_leaves_is_stopped(aws: FakeAws, resource: Resou
     resource.delete(new, run_2(before))
     assert aws.jobs[new]["status"] == "Stopping"
     assert aws.jobs[old]["status"] == "InProgress"
+
+
+def test_a_superseded_job_that_still_runs_is_not_stopped(aws: FakeAws, resource: Resource) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    # In the same second: Bedrock's times cannot tell which was first.
+    new = resource.update(run_2(before))["PhysicalResourceId"]
+    resource.delete(old, before)
+    assert {aws.jobs[old]["status"], aws.jobs[new]["status"]} == {"InProgress"}
+    assert resource.is_complete() == {"IsComplete": True}
 
 
 def test_going_back_after_the_clean_up_is_a_wish_and_not_a_rollback(
