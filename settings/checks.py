@@ -75,13 +75,18 @@ class Problem:
     """Where, below the checked value."""
 
 
+def refusal(*problems: Problem) -> PydanticCustomError:
+    """One pydantic error for all problems."""
+    return PydanticCustomError(
+        "settings", "{text}", {"text": problems[0].problem, "problems": problems}
+    )
+
+
 def refuse(problems: Iterable[Problem]) -> None:
     """Raise one pydantic error for all problems; nothing for none."""
     found = tuple(problems)
     if found:
-        raise PydanticCustomError(
-            "settings", "{text}", {"text": found[0].problem, "problems": found}
-        )
+        raise refusal(*found)
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
@@ -103,8 +108,7 @@ _QUOTE = "put it in quotes: without them YAML reads a number, true, false or nul
 def _listed_texts(value: object, allowed: str) -> tuple[dict[int, str], list[Problem]]:
     """The texts of a list by index, and a problem for each entry that is none."""
     if not isinstance(value, list | tuple):
-        refuse([_not_a("a list", allowed, "write a list: [a, b]")])
-        return {}, []
+        raise refusal(_not_a("a list", allowed, "write a list: [a, b]"))
     problems = [
         _not_a("text", allowed, _QUOTE, (index,))
         for index, item in enumerate(value)
@@ -118,16 +122,13 @@ def _mapped_texts(
 ) -> tuple[dict[str, str], list[Problem]]:
     """The texts of a mapping by name, and a problem for each value that is none."""
     if not isinstance(value, Mapping):
-        refuse(
-            [
-                _not_a(
-                    "a mapping",
-                    f"a mapping of names to {entry}",
-                    "write indented `name: value` lines, or {} for none",
-                )
-            ]
+        raise refusal(
+            _not_a(
+                "a mapping",
+                f"a mapping of names to {entry}",
+                "write indented `name: value` lines, or {} for none",
+            )
         )
-        return {}, []
     problems = [
         _not_a(entry, entry, fix, (str(key),))
         for key, item in value.items()
@@ -151,7 +152,7 @@ def _follows(value: str, *, shape: str) -> bool:
 def refuse_boolean(value: object) -> object:
     """True and false, which Python would take for 1 and 0."""
     if isinstance(value, bool):
-        refuse([_not_a("a whole number", "a number of days", "write the number")])
+        raise refusal(_not_a("a whole number", "a number of days", "write the number"))
     return value
 
 
@@ -162,15 +163,13 @@ def check_region(region: str) -> str:
     """A Region of any partition, by its form."""
     if partition_of(region) is None:
         meant = nearest(region, known_regions())
-        refuse(
-            [
-                Problem(
-                    "bad-region",
-                    "not the name of an AWS Region",
-                    "a Region such as us-east-1 or us-gov-west-1",
-                    f"did you mean {meant}?" if meant else "write the Region's code, not its title",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "bad-region",
+                "not the name of an AWS Region",
+                "a Region such as us-east-1 or us-gov-west-1",
+                f"did you mean {meant}?" if meant else "write the Region's code, not its title",
+            )
         )
     return region
 
@@ -178,15 +177,13 @@ def check_region(region: str) -> str:
 def check_account(account: str) -> str:
     """Twelve digits."""
     if not re.fullmatch(r"[0-9]{12}", account):
-        refuse(
-            [
-                Problem(
-                    "bad-account",
-                    "not an AWS account id",
-                    'twelve digits in quotes, such as "012345678901"',
-                    "copy the id from `aws sts get-caller-identity`, without hyphens",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "bad-account",
+                "not an AWS account id",
+                'twelve digits in quotes, such as "012345678901"',
+                "copy the id from `aws sts get-caller-identity`, without hyphens",
+            )
         )
     return account
 
@@ -194,15 +191,13 @@ def check_account(account: str) -> str:
 def refuse_number_as_account(value: object) -> object:
     """An account without quotes, which YAML reads as a number without its leading zeros."""
     if isinstance(value, int) and not isinstance(value, bool):
-        refuse(
-            [
-                Problem(
-                    "account-not-quoted",
-                    "YAML reads an account id without quotes as a number and drops leading zeros",
-                    'twelve digits in quotes, such as "012345678901"',
-                    f'write account: "{value:012d}"' if 0 <= value < 10**12 else "correct the id",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "account-not-quoted",
+                "YAML reads an account id without quotes as a number and drops leading zeros",
+                'twelve digits in quotes, such as "012345678901"',
+                f'write account: "{value:012d}"' if 0 <= value < 10**12 else "correct the id",
+            )
         )
     return value
 
@@ -281,28 +276,24 @@ def check_permissions_boundary(boundary: str, info: ValidationInfo) -> str:
         flags=re.ASCII,
     )
     if match is None or ":" in match["path"]:
-        refuse(
-            [
-                Problem(
-                    "bad-permissions-boundary",
-                    "not a managed policy",
-                    allowed,
-                    "write the policy's name, such as developer-boundary, or null for none",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "bad-permissions-boundary",
+                "not a managed policy",
+                allowed,
+                "write the policy's name, such as developer-boundary, or null for none",
+            )
         )
-    elif match["partition"] and context.region:
+    if match["partition"] and context.region:
         partition = partition_of(context.region)
         if match["partition"] != partition:
-            refuse(
-                [
-                    Problem(
-                        "other-partition",
-                        f"the ARN belongs to partition {match['partition']}",
-                        f"an ARN of partition {partition}, which {context.region} belongs to",
-                        "write the policy's name instead of its ARN",
-                    )
-                ]
+            raise refusal(
+                Problem(
+                    "other-partition",
+                    f"the ARN belongs to partition {match['partition']}",
+                    f"an ARN of partition {partition}, which {context.region} belongs to",
+                    "write the policy's name instead of its ARN",
+                )
             )
     return boundary
 
@@ -388,9 +379,10 @@ def check_cidr(cidr: str) -> str:
     )
     try:
         network = ipaddress.IPv4Network(cidr, strict=False)
-    except ValueError:
-        refuse([Problem("bad-cidr", "not an IPv4 network", allowed, "write it as 10.40.0.0/16")])
-        raise
+    except ValueError as error:
+        raise refusal(
+            Problem("bad-cidr", "not an IPv4 network", allowed, "write it as 10.40.0.0/16")
+        ) from error
     problems = []
     if network.prefixlen > 21:
         problems.append(
@@ -487,28 +479,24 @@ def check_prefix_list(
     region = Context.of(info).region
     if identifier is None:
         if region is not None and managed_prefix_list(region=region, service=service) is None:
-            refuse(
-                [
-                    Problem(
-                        "unknown-prefix-list",
-                        f"the app does not know the prefix list of {service} in {region}",
-                        f"its id; known without it: {listed(prefix_lists())}",
-                        "look it up: aws ec2 describe-managed-prefix-lists --filters"
-                        f" Name=prefix-list-name,Values=com.amazonaws.{region}.{service}"
-                        f" --region {region}",
-                    )
-                ]
+            raise refusal(
+                Problem(
+                    "unknown-prefix-list",
+                    f"the app does not know the prefix list of {service} in {region}",
+                    f"its id; known without it: {listed(prefix_lists())}",
+                    "look it up: aws ec2 describe-managed-prefix-lists --filters"
+                    f" Name=prefix-list-name,Values=com.amazonaws.{region}.{service}"
+                    f" --region {region}",
+                )
             )
     elif not re.fullmatch(r"pl-[0-9a-f]{8}(?:[0-9a-f]{9})?", identifier):
-        refuse(
-            [
-                Problem(
-                    "bad-prefix-list",
-                    "not the id of a prefix list",
-                    "pl- and 8 or 17 hexadecimal digits, or null for the committed table",
-                    "look it up: aws ec2 describe-managed-prefix-lists",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "bad-prefix-list",
+                "not the id of a prefix list",
+                "pl- and 8 or 17 hexadecimal digits, or null for the committed table",
+                "look it up: aws ec2 describe-managed-prefix-lists",
+            )
         )
     return identifier
 
@@ -526,16 +514,14 @@ def check_job_name(name: str, info: ValidationInfo) -> str:
     except ValueError:
         bedrock_takes_it = False
     if not JOB.accepts(name) or not bedrock_takes_it:
-        refuse(
-            [
-                Problem(
-                    "bad-job-name",
-                    "not a name for a job",
-                    JOB.allowed,
-                    "rename the job; its name becomes a part of Bedrock's job and model names,"
-                    " which refuse other characters",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "bad-job-name",
+                "not a name for a job",
+                JOB.allowed,
+                "rename the job; its name becomes a part of Bedrock's job and model names,"
+                " which refuse other characters",
+            )
         )
     return name
 
@@ -545,26 +531,27 @@ def check_base_model(identifier: str, info: ValidationInfo) -> str:
     region = Context.of(info).region
     usable = usable_in(region)
     place = region or "any Region"
-    allowed = f"in {place}: {listed(usable)}"
     models = foundation_models()
+    shown = (
+        identifier + (" (state not confirmed)" if models[identifier].state == "unchecked" else "")
+        for identifier in usable
+    )
+    allowed = f"in {place}: {listed(shown)}"
     model = models.get(identifier)
     if model is None:
         tail = identifier.rsplit("/", 1)[-1]
         meant = next((known for known in models if known.startswith(tail)), None) or nearest(
             tail, models
         )
-        refuse(
-            [
-                Problem(
-                    "unknown-base-model",
-                    "not a base model this app knows",
-                    allowed,
-                    (f"did you mean {meant}? " if meant else "")
-                    + "a model AWS added since belongs into settings/base_models.yaml",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "unknown-base-model",
+                "not a base model this app knows",
+                allowed,
+                (f"did you mean {meant}? " if meant else "")
+                + "a model AWS added since belongs into settings/base_models.yaml",
+            )
         )
-        return identifier
     refuse(_base_model_problems(model, region, allowed))
     return identifier
 
@@ -600,27 +587,23 @@ def _base_model_problems(
 def check_customization_type(method: str, base_model: str | None) -> str:
     """A method this app supports, and the base model too."""
     if method != "FINE_TUNING":
-        refuse(
-            [
-                Problem(
-                    "unsupported-method",
-                    f"this app does not support {method} yet",
-                    "FINE_TUNING",
-                    "set customization_type to FINE_TUNING, or leave it out",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "unsupported-method",
+                f"this app does not support {method} yet",
+                "FINE_TUNING",
+                "set customization_type to FINE_TUNING, or leave it out",
+            )
         )
     model = foundation_models().get(base_model or "")
     if model is not None and method not in model.methods:
-        refuse(
-            [
-                Problem(
-                    "method-not-of-model",
-                    f"{model.name} does not support {method}",
-                    listed(model.methods),
-                    "choose another base model",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "method-not-of-model",
+                f"{model.name} does not support {method}",
+                listed(model.methods),
+                "choose another base model",
+            )
         )
     return method
 
@@ -630,32 +613,27 @@ def check_dataset(name: str, info: ValidationInfo) -> str:
     context = Context.of(info)
     if not DATASET.accepts(name):
         uri = " Bedrock's S3 URIs refuse `=`, `+` and spaces." if set(name) & set("=+ ") else ""
-        refuse(
-            [
-                Problem(
-                    "bad-dataset-name",
-                    "not the name of a data set",
-                    f"{DATASET.allowed}; pushed so far: {listed(context.datasets)}",
-                    "write the name given to `finetune data push NAME FILE`, not a path or an"
-                    f" S3 URI: the app derives the URI from it.{uri}",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "bad-dataset-name",
+                "not the name of a data set",
+                f"{DATASET.allowed}; pushed so far: {listed(context.datasets)}",
+                "write the name given to `finetune data push NAME FILE`, not a path or an"
+                f" S3 URI: the app derives the URI from it.{uri}",
+            )
         )
     entry = context.datasets.get(name)
     if entry is None:
         meant = nearest(name, context.datasets)
-        refuse(
-            [
-                Problem(
-                    "data-not-pushed",
-                    "the data set was not pushed: it is not in datasets.lock.json",
-                    f"pushed so far: {listed(context.datasets)}",
-                    (f"did you mean {meant}? otherwise " if meant else "")
-                    + f"run `finetune data push {name} FILE`",
-                )
-            ]
+        raise refusal(
+            Problem(
+                "data-not-pushed",
+                "the data set was not pushed: it is not in datasets.lock.json",
+                f"pushed so far: {listed(context.datasets)}",
+                (f"did you mean {meant}? otherwise " if meant else "")
+                + f"run `finetune data push {name} FILE`",
+            )
         )
-        return name
     model = foundation_models().get(info.data.get("base_model", ""))
     problems = []
     if not entry.check.ok:
@@ -664,7 +642,8 @@ def check_dataset(name: str, info: ValidationInfo) -> str:
                 "data-not-ok",
                 "the data set did not pass its check",
                 "a data set without errors",
-                f"run `finetune data check FILE`, correct the file, and"
+                f"run `finetune data check FILE --model {model.id if model else 'ID'}`, correct the"
+                " file, and"
                 f" `finetune data push {name} FILE`",
             )
         )

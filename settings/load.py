@@ -283,8 +283,6 @@ def _type_fix(value: object, schema: Mapping[str, Any] | None) -> str:
         )
     if value is None:
         return "write a value, or delete the line for the default"
-    if kind == "array" and not isinstance(value, list):
-        return "write a list: [a, b], or one line with `- ` for each entry"
     if kind == "object":
         return "write one indented `name: value` line for each entry, or {} for none"
     return "write a value that is allowed"

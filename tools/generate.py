@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from settings.reference import render_reference
 from settings.schema import render_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config/settings.schema.json": render_schema,
+    "docs/settings.md": render_reference,
 }
 """Files below the root of the repository, and what renders the text of each."""
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from settings import available_environments, load_settings
+from settings import available_environments, foundation_models, load_settings
+from settings.reference import render_reference
 from settings.schema import render_schema, settings_schema
 from settings.source import read_yaml
 from tests.settings.settings_folder import CORRECT, Folder, lock_entry, with_change
@@ -116,6 +117,20 @@ def test_every_setting_is_described() -> None:
     ]
 
     assert undescribed == []
+
+
+def test_the_reference_has_every_setting_and_base_model() -> None:
+    text = render_reference()
+    schema = settings_schema()
+    settings = [
+        field
+        for section in [schema, *schema["$defs"].values()]
+        for field in section["properties"]
+        if field not in {"network", "keys", "storage", "people", "engine", "jobs"}
+    ]
+
+    assert [field for field in settings if f"{field}` |" not in text] == []
+    assert [model for model in foundation_models() if f"`{model}`" not in text] == []
 
 
 def test_generated_files_are_fresh() -> None:
