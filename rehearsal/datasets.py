@@ -58,6 +58,7 @@ def put(*, client: Client, bucket: str, settings: Settings) -> list[str]:
             Key=entry.key,
             Body=find_file(entry, folders=folders).read_bytes(),
             IfNoneMatch="*",
+            Metadata={"sha256": entry.sha256},
         )
         keys.append(entry.key)
     return keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.sax.saxutils import escape
 
-from ministack.services import ec2, lambda_svc, s3, sns
+from ministack.services import dynamodb, ec2, lambda_svc, s3, sns
 
 from rehearsal.emulator.cloudformation.handlers import Properties, RefusedError, after
 
@@ -44,6 +44,80 @@ def _bucket(name: str, properties: Properties) -> None:
         s3._put_bucket_ownership_controls(
             name, f"<OwnershipControls>{body}</OwnershipControls>".encode()
         )
+    rules = (properties.get("LifecycleConfiguration") or {}).get("Rules")
+    if rules:
+        body = "".join(_lifecycle_rule(rule) for rule in rules)
+        s3._put_bucket_lifecycle(
+            name, f"<LifecycleConfiguration>{body}</LifecycleConfiguration>".encode()
+        )
+    logging = properties.get("LoggingConfiguration")
+    if logging:
+        _bucket_logging(name, logging)
+    s3._bucket_tags[name] = {tag["Key"]: tag["Value"] for tag in properties.get("Tags") or []}
+
+
+def _element(name: str, value: Any) -> str:
+    return "" if value is None else f"<{name}>{escape(str(value))}</{name}>"
+
+
+_LIFECYCLE = frozenset(
+    {
+        "AbortIncompleteMultipartUpload",
+        "ExpirationInDays",
+        "ExpiredObjectDeleteMarker",
+        "Id",
+        "NoncurrentVersionExpiration",
+        "Prefix",
+        "Status",
+    }
+)
+
+
+def _lifecycle_rule(rule: dict[str, Any]) -> str:
+    unknown = sorted(set(rule) - _LIFECYCLE)
+    if unknown:
+        raise RefusedError(f"the rehearsal does not know lifecycle rules with {unknown}")
+    expiration = _element("Days", rule.get("ExpirationInDays")) or _element(
+        "ExpiredObjectDeleteMarker", rule.get("ExpiredObjectDeleteMarker")
+    )
+    noncurrent = rule.get("NoncurrentVersionExpiration") or {}
+    noncurrent_days = _element("NoncurrentDays", noncurrent.get("NoncurrentDays")) + _element(
+        "NewerNoncurrentVersions", noncurrent.get("NewerNoncurrentVersions")
+    )
+    abort = rule.get("AbortIncompleteMultipartUpload") or {}
+    abort_days = _element("DaysAfterInitiation", abort.get("DaysAfterInitiation"))
+    return (
+        "<Rule>"
+        + _element("ID", rule.get("Id"))
+        + f"<Filter>{_element('Prefix', rule.get('Prefix', ''))}</Filter>"
+        + _element("Status", rule["Status"])
+        + (f"<Expiration>{expiration}</Expiration>" if expiration else "")
+        + (
+            f"<NoncurrentVersionExpiration>{noncurrent_days}</NoncurrentVersionExpiration>"
+            if noncurrent_days
+            else ""
+        )
+        + (
+            f"<AbortIncompleteMultipartUpload>{abort_days}</AbortIncompleteMultipartUpload>"
+            if abort_days
+            else ""
+        )
+        + "</Rule>"
+    )
+
+
+def _bucket_logging(name: str, logging: dict[str, Any]) -> None:
+    target = logging.get("DestinationBucketName", name)
+    if target not in s3._buckets:
+        raise RefusedError(
+            f"The target bucket for logging does not exist: {target} (InvalidTargetBucketForLogging)"
+        )
+    s3._put_bucket_logging(
+        name,
+        f'<BucketLoggingStatus xmlns="{_S3_XML}"><LoggingEnabled>'
+        f"{_element('TargetBucket', target)}{_element('TargetPrefix', logging.get('LogFilePrefix'))}"
+        "</LoggingEnabled></BucketLoggingStatus>".encode(),
+    )
 
 
 def _uses_managed_kms_key(rule: dict[str, Any]) -> bool:
@@ -61,6 +135,27 @@ def _topic(arn: str, properties: Properties) -> None:
         attributes["KmsMasterKeyId"] = properties["KmsMasterKeyId"]
     else:
         attributes.pop("KmsMasterKeyId", None)
+
+
+def _table(name: str, properties: Properties) -> None:
+    table = dynamodb._tables[name]
+    table["SSEDescription"] = dynamodb._sse_description_from_spec(
+        _as_request(properties.get("SSESpecification"))
+    )
+    recovery = properties.get("PointInTimeRecoverySpecification") or {}
+    dynamodb._pitr_settings[name] = bool(recovery.get("PointInTimeRecoveryEnabled"))
+
+
+def _as_request(specification: dict[str, Any] | None) -> dict[str, Any] | None:
+    """CloudFormation's SSESpecification in the API's words."""
+    if not specification:
+        return None
+    key = specification.get("KMSMasterKeyId")
+    return {
+        "Enabled": specification.get("SSEEnabled"),
+        "SSEType": specification.get("SSEType", "KMS"),
+        **({"KMSMasterKeyId": key} if key else {}),
+    }
 
 
 def _function(name: str, properties: Properties) -> None:
@@ -85,5 +180,6 @@ def _function(name: str, properties: Properties) -> None:
 def install() -> None:
     """Apply these properties whenever a resource is made or changed."""
     after("AWS::S3::Bucket", _bucket)
+    after("AWS::DynamoDB::Table", _table)
     after("AWS::SNS::Topic", _topic)
     after("AWS::Lambda::Function", _function)

@@ -23,6 +23,8 @@ from ministack.services.cloudformation import provisioners
 from rehearsal.emulator.cloudformation.handlers import HANDLERS, Handler
 
 _METADATA = "AWS::CDK::Metadata"
+_NOT_OURS = "CDKToolkit"
+"""The CDK's bootstrap stack."""
 
 
 class Record:
@@ -34,7 +36,9 @@ class Record:
         self.opened: set[str] = set()
         """Dictionaries whose keys were looked up one by one."""
         self.whole: set[str] = set()
-        """Dictionaries that were passed on, copied or iterated."""
+        """Dictionaries that were copied or iterated."""
+        self.active = 0
+        """Handler calls in progress; a look at a stored dictionary later is not a handler's."""
 
     def ignored(self) -> list[str]:
         """Paths that a handler passed by."""
@@ -70,10 +74,14 @@ class _Watched(dict[str, Any]):
         return f"{self._path}.{key}" if self._path else str(key)
 
     def _note(self, key: object) -> None:
+        if not self._record.active:
+            return
         self._record.opened.add(self._path)
         self._record.read.add(self._child(key))
 
     def _note_all(self) -> None:
+        if not self._record.active:
+            return
         self._record.whole.add(self._path)
         self._record.read.update(self._child(key) for key in self.keys())
 
@@ -156,14 +164,18 @@ class Ledger:
 
         def watching(function: Callable[..., Any], positions: tuple[int, ...]) -> Any:
             def call(*arguments: Any, **named: Any) -> Any:
+                if _NOT_OURS in arguments:
+                    return function(*arguments, **named)
                 record = self._record(resource_type)
                 given = [
                     _Watched(value or {}, record) if place in positions else value
                     for place, value in enumerate(arguments)
                 ]
+                record.active += 1
                 try:
                     return function(*given, **named)
                 finally:
+                    record.active -= 1
                     self._write()
 
             return call
