@@ -4,8 +4,6 @@ Every model is frozen, refuses unknown fields and takes keyword arguments only. 
 the fields are the descriptions in `config/settings.schema.json`, which editors show.
 """
 
-import ipaddress
-import string
 from collections.abc import Mapping
 from functools import partial
 from types import MappingProxyType
@@ -194,22 +192,6 @@ class Network(_Section):
         if identifier is None:
             raise LookupError("prefix list unknown: the loader refuses such settings")
         return identifier
-
-    @property
-    def training_cidrs(self) -> Mapping[str, str]:
-        """CIDR of the training subnet in each training zone, by zone letter."""
-        return {zone: self._slot(zone, service=False) for zone in self.training_zones}
-
-    @property
-    def service_cidrs(self) -> Mapping[str, str]:
-        """CIDR of the service subnet in each service zone, by zone letter."""
-        return {zone: self._slot(zone, service=True) for zone in self.service_zones}
-
-    def _slot(self, zone: str, *, service: bool) -> str:
-        network = ipaddress.IPv4Network(self.cidr)
-        index = string.ascii_lowercase.index(zone) + (16 if service else 0)
-        size = network.num_addresses // 32
-        return f"{network.network_address + index * size}/{network.prefixlen + 5}"
 
 
 class Keys(_Section):

@@ -19,7 +19,6 @@ from bedrock_finetuning.naming import DATASETS_PREFIX, OUTPUTS_PREFIX, Names
 from bedrock_finetuning.submission import statements_to_follow, statements_to_submit
 from settings import Settings
 
-from .common import base_models
 from .encryption import EncryptionStack
 from .identity import IdentityStack
 from .network import NetworkStack
@@ -86,7 +85,7 @@ class AccessStack(Stack):
             statements_to_submit(
                 self,
                 environment=names.environment,
-                base_models=base_models(settings),
+                base_models=settings.base_models,
                 role=identity.customization,
             ),
         )

@@ -13,11 +13,6 @@ def removal_policy(settings: Settings) -> RemovalPolicy:
     return RemovalPolicy.RETAIN if settings.storage.retain else RemovalPolicy.DESTROY
 
 
-def base_models(settings: Settings) -> list[str]:
-    """Ids of the base models that the jobs of the settings customize, and no others."""
-    return sorted({job.base_model for job in settings.jobs.values()})
-
-
 def retention(days: int) -> logs.RetentionDays:
     """The library's name of a number of days that CloudWatch Logs accepts."""
     return _RETENTION[days]

@@ -17,7 +17,7 @@ from bedrock_finetuning.training_network import TrainingNetwork
 from customization.calls import SUBMITTER_CALLS, actions
 from settings import Settings
 
-from .common import base_models, removal_policy, retention
+from .common import removal_policy, retention
 from .encryption import EncryptionStack
 from .identity import IdentityStack
 
@@ -55,8 +55,8 @@ class NetworkStack(Stack):
             "Groups",
             vpc=self.network.vpc,
             prefix_lists=PrefixLists(
-                s3=network.s3_prefix_list(settings.region),
-                dynamodb=network.dynamodb_prefix_list(settings.region),
+                s3=settings.s3_prefix_list_id,
+                dynamodb=settings.dynamodb_prefix_list_id,
             ),
         )
         FlowLogs(
@@ -94,7 +94,7 @@ class NetworkStack(Stack):
             statements=statements_to_reach_bedrock(
                 self,
                 actions=actions(SUBMITTER_CALLS, prefix="bedrock"),
-                base_models=base_models(settings),
+                base_models=settings.base_models,
                 submitter=identity.submitter,
             ),
         )

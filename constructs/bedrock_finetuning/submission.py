@@ -36,12 +36,14 @@ def statements_to_submit(
     models = bedrock_arn(scope, "custom-model/*")
     ours = {"StringEquals": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": environment}}
     tagged_ours = {"StringEquals": {f"aws:RequestTag/{ENVIRONMENT_TAG}": environment}}
+    customizable = Allow(
+        sid="CustomizeTheAllowedBaseModels",
+        actions=["bedrock:CreateModelCustomizationJob"],
+        resources=[foundation_model_arn(scope, each) for each in base_models],
+    )
     return [
-        Allow(
-            sid="CustomizeTheAllowedBaseModels",
-            actions=["bedrock:CreateModelCustomizationJob"],
-            resources=[foundation_model_arn(scope, each) for each in base_models],
-        ),
+        # An environment may stand before its first job; IAM takes no statement without a resource.
+        *([customizable] if base_models else []),
         Allow(
             sid="SubmitJobsTaggedAsOurs",
             actions=["bedrock:CreateModelCustomizationJob", "bedrock:TagResource"],

@@ -69,27 +69,6 @@ def test_base_models_are_listed_once(folder: Folder) -> None:
     )
 
 
-def test_subnets_have_slots_that_do_not_overlap(folder: Folder) -> None:
-    zones = list("abcdefghijklmnop")
-    settings = with_change(("network",), {"training_zones": zones, "service_zones": zones})
-
-    network = folder.load(settings).network
-    every = [*network.training_cidrs.values(), *network.service_cidrs.values()]
-
-    assert len(set(every)) == 32
-    assert network.training_cidrs["a"] == "10.40.0.0/21"
-    assert network.training_cidrs["p"] == "10.40.120.0/21"
-    assert network.service_cidrs["a"] == "10.40.128.0/21"
-    assert network.service_cidrs["p"] == "10.40.248.0/21"
-
-
-def test_a_zone_keeps_its_slot_when_others_go(folder: Folder) -> None:
-    all_zones = folder.load(with_change(("network", "training_zones"), ["a", "b", "c"])).network
-    fewer = folder.load(with_change(("network", "training_zones"), ["c"])).network
-
-    assert fewer.training_cidrs["c"] == all_zones.training_cidrs["c"]
-
-
 def test_prefix_lists_come_from_the_table_unless_set(folder: Folder) -> None:
     assert folder.load(CORRECT).s3_prefix_list_id == "pl-63a5400a"
     assert folder.load(CORRECT).dynamodb_prefix_list_id == "pl-02cd2c6b"
