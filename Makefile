@@ -19,7 +19,7 @@ help: ## list the targets
 
 setup: $(SETUP) ## install everything; nothing later needs a network
 
-$(SETUP): locks/app.txt locks/emulator.txt locks/functions.txt locks/installer.txt package-lock.json pyproject.toml tools/setup.sh tools/stage_functions.py
+$(SETUP): locks/app.txt locks/emulator.txt locks/functions.txt locks/installer.txt package-lock.json pyproject.toml tools/setup.sh tools/stage_functions.py lambda/customization/calls.py
 	@PYTHON=$(PYTHON) tools/setup.sh
 	@touch $@
 

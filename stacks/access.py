@@ -89,7 +89,7 @@ class AccessStack(Stack):
                 role=identity.customization,
             ),
         )
-        submitter_data = bucket.statements_to_read(prefixes=(DATASETS_PREFIX,))
+        submitter_data = bucket.statements_to_look_for_datasets()
         if settings.keys.submitter_uses_model_key:
             submitter_data.append(model_key.statement_to_customize())
         self._policy(

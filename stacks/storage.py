@@ -9,7 +9,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from bedrock_finetuning.gateway_endpoint import GatewayEndpoint
-from bedrock_finetuning.naming import DATASETS_PREFIX, Names
+from bedrock_finetuning.naming import Names
 from bedrock_finetuning.state_table import table_arn
 from bedrock_finetuning.statements import Allow, people_arns, through_endpoint
 from bedrock_finetuning.training_bucket import AccessLogBucket, BucketUsers, TrainingBucket
@@ -104,7 +104,7 @@ class StorageStack(Stack):
                     conditions={"StringEquals": {"aws:PrincipalAccount": self.account}},
                 )
             ]
-        submitter = self.bucket.statements_to_read(prefixes=(DATASETS_PREFIX,))
+        submitter = self.bucket.statements_to_look_for_datasets()
         for statement in submitter:
             statement.sid = f"Submitter{statement.sid}"
         return [

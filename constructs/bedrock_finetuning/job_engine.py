@@ -20,6 +20,11 @@ from .state_table import StateTable
 from .training_network import TrainingNetwork
 
 
+# How long a new role, policy or key may take to be known everywhere in AWS.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
+PROPAGATION = Duration.minutes(1)
+
+
 class JobEngine(Construct):
     """The provider of `Custom::BedrockModelCustomizationJob`.
 
@@ -56,7 +61,10 @@ class JobEngine(Construct):
             statements=table.statements_to_keep_state(actions=submitter_table_actions),
             # The framework waits for the handler; retries of slow permissions fit in here.
             timeout=Duration.minutes(5),
-            environment={"TABLE_NAME": table.table_name},
+            environment={
+                "TABLE_NAME": table.table_name,
+                "PROPAGATION_SECONDS": str(PROPAGATION.to_seconds()),
+            },
             network=network,
             security_group=groups.functions,
         )

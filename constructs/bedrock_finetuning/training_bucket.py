@@ -291,10 +291,28 @@ class TrainingBucket(s3.Bucket):
             ),
         ]
 
+    def statements_to_look_for_datasets(self) -> list[iam.PolicyStatement]:
+        """Asking whether one dataset is there.
+
+        S3 answers 404 for a missing object to those only who may list the bucket, and 403 to
+        others; a HEAD carries no prefix, so none can stand in the condition.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        read, _ = self.statements_to_read(prefixes=(DATASETS_PREFIX,))
+        return [
+            read,
+            Allow(
+                sid="TellMissingFromForbidden",
+                actions=["s3:ListBucket"],
+                resources=[self.bucket_arn],
+                conditions=self._of_this_account(),
+            ),
+        ]
+
     def statements_to_upload(self) -> list[iam.PolicyStatement]:
         """Writing datasets once, and looking whether one is already there."""
         return [
-            *self.statements_to_read(prefixes=(DATASETS_PREFIX,)),
+            *self.statements_to_look_for_datasets(),
             Allow(
                 sid="WriteDatasets",
                 actions=["s3:AbortMultipartUpload", "s3:PutObject"],
