@@ -236,7 +236,7 @@ class People(_Section):
     invokers: Principals = ()
     """Who may call the finished models."""
     administrators: SomePrincipals
-    """Who may administer the keys and the bucket, and see its contents."""
+    """Who may administer the bucket and delete what is in it. They read no data."""
 
 
 class Engine(_Section):

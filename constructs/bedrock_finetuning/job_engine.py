@@ -19,7 +19,6 @@ from .security_groups import SecurityGroups
 from .state_table import StateTable
 from .training_network import TrainingNetwork
 
-
 # How long a new role, policy or key may take to be known everywhere in AWS.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION = Duration.minutes(1)

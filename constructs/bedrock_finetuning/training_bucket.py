@@ -84,9 +84,10 @@ class AccessLogBucket(s3.Bucket):
 
 @dataclass(frozen=True, kw_only=True)
 class BucketUsers:
-    """Who may touch the data: roles by what they do, and people who administer.
+    """Who may touch the data: roles by what they do, and people who may delete it.
 
-    Everyone else of the account is denied the data, whatever their own policies say.
+    Everyone else of the account is denied the data, whatever their own policies say; the
+    administrators delete and do not read.
     """
 
     customizer: iam.IRole
@@ -96,10 +97,10 @@ class BucketUsers:
     administrators: Sequence[str]
 
     @property
-    def arns(self) -> list[str]:
-        """ARNs and ARN patterns of all of them."""
+    def role_arns(self) -> list[str]:
+        """ARNs of the roles that read or write data."""
         roles = (self.customizer, self.submitter, self.uploader, self.reader)
-        return [*(role.role_arn for role in roles), *self.administrators]
+        return [role.role_arn for role in roles]
 
 
 class TrainingBucket(s3.Bucket):
@@ -203,7 +204,7 @@ class TrainingBucket(s3.Bucket):
                     "s3:PutObject",
                 ],
                 resources=[objects],
-                conditions={"ArnNotLike": {"aws:PrincipalArn": self._users.arns}},
+                conditions={"ArnNotEquals": {"aws:PrincipalArn": self._users.role_arns}},
             ),
             # Parts of a multipart upload do not create the object; its completion does.
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
