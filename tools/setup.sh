@@ -9,6 +9,9 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 fi
 command -v npm >/dev/null || { echo "setup needs npm, which is not on the PATH: install Node.js" >&2; exit 2; }
 
+# The machine's own certificates, as pip and npm take them: a company's proxy has its own.
+export UV_SYSTEM_CERTS=true
+
 step() { printf '%5ss  %s\n' "$SECONDS" "$*"; }
 
 step "node_modules/ (CDK command line and Node)"
