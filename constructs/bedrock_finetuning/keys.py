@@ -46,7 +46,6 @@ CUSTOMIZE = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateD
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 DYNAMODB = (
-    "kms:CreateGrant",
     "kms:Decrypt",
     "kms:DescribeKey",
     "kms:Encrypt",
@@ -168,17 +167,22 @@ class DataKey(_RotatingKey):
                     actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
                     service="dynamodb",
                 ),
-                # DynamoDB takes a grant in the name of whoever makes the table: CloudFormation.
+                # DynamoDB asks for these in the name of whoever makes the table: CloudFormation.
                 Allow(
                     sid="TableIsMade",
                     principals=[account_principal(scope)],
                     actions=DYNAMODB,
                     resources=["*"],
+                    conditions={"StringEquals": via_service(scope, "dynamodb")},
+                ),
+                Allow(
+                    sid="TableTakesAGrant",
+                    principals=[account_principal(scope)],
+                    actions=["kms:CreateGrant"],
+                    resources=["*"],
                     conditions={
-                        "StringEquals": {
-                            **via_service(scope, "dynamodb"),
-                            "kms:EncryptionContext:aws:dynamodb:tableName": names.state_table,
-                        }
+                        "Bool": {"kms:GrantIsForAWSResource": "true"},
+                        "StringEquals": via_service(scope, "dynamodb"),
                     },
                 ),
                 _used_by(
