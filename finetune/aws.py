@@ -45,6 +45,7 @@ class Rehearsal:
     """Certificate it is trusted by."""
     access_key_id: str
     secret_access_key: str
+    session_token: str | None
     region: str
     state_dir: str
     """Folder of that rehearsal."""
@@ -59,6 +60,7 @@ def read_rehearsal(*, path: Path) -> Rehearsal:
             ca_file=values["ca_file"],
             access_key_id=values["credentials"]["access_key_id"],
             secret_access_key=values["credentials"]["secret_access_key"],
+            session_token=values["credentials"].get("session_token"),
             region=values["region"],
             state_dir=values["state_dir"],
         )
@@ -155,6 +157,7 @@ def connect(*, region: str, rehearsal: bool) -> Connection:
     session = boto3.Session(
         aws_access_key_id=kept.access_key_id,
         aws_secret_access_key=kept.secret_access_key,
+        aws_session_token=kept.session_token,
         region_name=kept.region,
     )
     return Connection(session=session, region=kept.region, rehearsal=kept)

@@ -100,6 +100,7 @@ def _push(
 ) -> Mapping[str, object]:
     from finetune.data_push import make_entry  # noqa: PLC0415 loaded when used
     from finetune.lock_file import LOCK_FILE, read_entries, write_entry  # noqa: PLC0415
+    from settings.errors import shown_path  # noqa: PLC0415
 
     _require_names(name=name, path=path)
     settings = read_environment(name=environment, directory=config)
@@ -131,7 +132,7 @@ def _push(
     else:
         output.add(_pending("as asked, nothing was uploaded", again=again))
     changed = write_entry(path=lock, name=name, entry=entry)
-    output.say(f"{lock}: {'entry written' if changed else 'unchanged'}")
+    output.say(f"{shown_path(lock)}: {'entry written' if changed else 'unchanged'}")
     return {
         "name": name,
         **entry,
@@ -139,7 +140,7 @@ def _push(
         "uri": f"s3://{bucket}/{entry['key']}" if bucket else None,
         "uploaded": sent,
         "pending": bucket is None,
-        "lock": {"file": str(lock), "changed": changed},
+        "lock": {"file": shown_path(lock), "changed": changed},
     }
 
 

@@ -384,7 +384,11 @@ def test_a_rehearsal_is_reached_with_its_own_endpoint_and_credentials(
             {
                 "endpoint": "https://127.0.0.1:4566",
                 "ca_file": str(ROOT / "README.md"),
-                "credentials": {"access_key_id": "kept", "secret_access_key": "also"},
+                "credentials": {
+                    "access_key_id": "kept",
+                    "secret_access_key": "also",
+                    "session_token": "and a token",
+                },
                 "region": "us-east-1",
                 "state_dir": str(project),
             }
@@ -395,6 +399,7 @@ def test_a_rehearsal_is_reached_with_its_own_endpoint_and_credentials(
         {
             "aws_access_key_id": "kept",
             "aws_secret_access_key": "also",
+            "aws_session_token": "and a token",
             "region_name": "us-east-1",
         }
     ]
