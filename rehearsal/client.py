@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,17 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     kept["PATH"] = os.pathsep.join([*map(str, tools), kept.get("PATH", os.defpath)])
     kept["JSII_NODE"] = str(ROOT / "node_modules" / ".bin" / "node")
     return kept
+
+
+@cache
+def _session(credentials: Credentials, region: str) -> boto3.Session:
+    """One session for all clients of a caller: it keeps the service models it has read."""
+    return boto3.Session(
+        aws_access_key_id=credentials.access_key,
+        aws_secret_access_key=credentials.secret_key,
+        aws_session_token=credentials.session_token,
+        region_name=region,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,12 +99,7 @@ class Client:
 
     def service(self, name: str) -> Any:
         """A boto3 client that ignores this machine's profiles, proxies and variables."""
-        session = boto3.Session(
-            aws_access_key_id=self.credentials.access_key,
-            aws_secret_access_key=self.credentials.secret_key,
-            aws_session_token=self.credentials.session_token,
-            region_name=self.region,
-        )
+        session = _session(self.credentials, self.region)
         config = Config(
             proxies={},
             retries={"max_attempts": 2, "mode": "standard"},

@@ -1,17 +1,20 @@
-"""The data sets of the settings, put where the lock file says."""
+"""The data sets of the settings, pushed by the real command as a person would push them."""
 
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 from rehearsal.client import Client
 from rehearsal.errors import RehearsalError
 from rehearsal.layout import ROOT
+from rehearsal.processes import Children
 from settings import DatasetLock, Settings
 
 _FOLDERS = ("examples",)
+_TIMEOUT = 120.0
 
 
 def needed_by(settings: Settings) -> list[DatasetLock]:
@@ -43,22 +46,40 @@ def find_file(entry: DatasetLock, *, folders: Iterable[Path]) -> Path:
     )
 
 
-def put(*, client: Client, bucket: str, settings: Settings) -> list[str]:
-    """Put every needed data set into the bucket, write-once, as the given uploader.
+def push(
+    *, person: Client, settings: Settings, config: Path, state: Path, children: Children
+) -> None:
+    """Run `finetune data push` for every needed data set, with a person's credentials.
 
-    Returns:
-        The keys.
+    It works on a copy of the configuration folder: a rehearsal changes no lock file.
+
+    Raises:
+        RehearsalError: the command fails; what it printed is in the reasons.
     """
-    s3 = client.service("s3")
-    folders = [ROOT / folder for folder in _FOLDERS]
-    keys = []
+    copy = state / "config"
+    shutil.copytree(config, copy, dirs_exist_ok=True)
     for entry in needed_by(settings):
-        s3.put_object(
-            Bucket=bucket,
-            Key=entry.key,
-            Body=find_file(entry, folders=folders).read_bytes(),
-            IfNoneMatch="*",
-            Metadata={"sha256": entry.sha256},
+        path = find_file(entry, folders=[ROOT / folder for folder in _FOLDERS])
+        outcome = children.run(
+            [
+                "finetune",
+                "data",
+                "push",
+                entry.name,
+                str(path),
+                "--environment",
+                settings.environment,
+                "--config",
+                str(copy),
+            ],
+            name=f"data-push-{entry.name}",
+            cwd=state,
+            environment=person.environment(),
+            timeout=_TIMEOUT,
         )
-        keys.append(entry.key)
-    return keys
+        if outcome.code:
+            raise RehearsalError(
+                f"`finetune data push {entry.name}` failed",
+                fix=f"read {outcome.log}",
+                reasons=tuple(outcome.text.strip().splitlines()),
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 from rehearsal.client import Client
 
@@ -119,5 +120,6 @@ def find(*, client: Client, ignored_roles: Iterable[str] = ()) -> dict[str, list
         "state machines": state_machines,
         "event rules": rules,
     }
-    found = {kind: look() for kind, look in looks.items()}
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = dict(zip(looks, pool.map(lambda look: look(), looks.values()), strict=True))
     return {kind: names for kind, names in found.items() if names}

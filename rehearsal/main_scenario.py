@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from rehearsal import datasets, ignored_properties, leftovers, people, watching
@@ -61,18 +62,20 @@ def split(assembly: Assembly, settings: Settings) -> tuple[list[str], list[str]]
     return [stack for stack in stacks if stack not in jobs], jobs
 
 
-def push_data(*, client: Client, settings: Settings) -> list[str]:
-    """Put the data sets as a person whom the settings name as an uploader."""
-    person = people.become(
-        client=client, people=settings.people.uploaders, session_name="rehearsal"
+def engineer(*, client: Client, settings: Settings) -> Client:
+    """A person whom the settings name as an uploader."""
+    return people.become(client=client, people=settings.people.uploaders, session_name="rehearsal")
+
+
+def push_data(*, session: Session, client: Client, settings: Settings, config: Path) -> None:
+    """Push the data sets as that person, with the real command."""
+    datasets.push(
+        person=engineer(client=client, settings=settings),
+        settings=settings,
+        config=config,
+        state=session.state,
+        children=session.children,
     )
-    uploader = people.take_role(
-        client=person,
-        role_arn=outputs(client, stack_name(settings, "identity"))["UploaderRoleArn"],
-        session_name="rehearsal-push",
-    )
-    bucket = outputs(client, stack_name(settings, "storage"))["DataBucketName"]
-    return datasets.put(client=uploader, bucket=bucket, settings=settings)
 
 
 def read_results(*, client: Client, settings: Settings) -> list[str]:
@@ -182,7 +185,7 @@ def check_nothing_left(*, client: Client, settings: Settings) -> None:
 
 
 def run(
-    *, session: Session, settings: Settings, narration: Narration
+    *, session: Session, settings: Settings, config: Path, narration: Narration
 ) -> dict[str, object]:
     """The whole scenario.
 
@@ -199,7 +202,7 @@ def run(
     with narration.step(f"cdk deploy: {len(shared)} stacks"):
         session.toolkit.deploy(client=client, assembly=assembly, stacks=shared)
     with narration.step("data pushed by an uploader"):
-        push_data(client=client, settings=settings)
+        push_data(session=session, client=client, settings=settings, config=config)
     with watching.JobWatch(client=client, say=narration.say):
         with narration.step(f"cdk deploy: {', '.join(jobs)}"):
             session.toolkit.deploy(client=client, assembly=assembly, stacks=jobs)

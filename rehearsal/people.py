@@ -15,6 +15,8 @@ from rehearsal.errors import RehearsalError
 
 _ROLE = re.compile(r"(?:arn:[^:]+:iam::(?P<account>\d{12}|\*):)?role/(?P<path>.*/)?(?P<name>[^/]+)")
 _STAND_IN = "rehearsal"
+_WORKING_DAY = 12 * 3600
+"""Seconds a kept rehearsal's credentials last; the most STS allows."""
 _ALLOW_ALL = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
@@ -44,7 +46,7 @@ def become(*, client: Client, people: Sequence[str], session_name: str) -> Clien
     What is left to refuse are the resources' own policies: bucket, key, role trust.
     """
     path, name = role_of(people, account=client.account)
-    iam, sts = client.service("iam"), client.service("sts")
+    iam = client.service("iam")
     trust = {
         "Version": "2012-10-17",
         "Statement": [
@@ -57,24 +59,30 @@ def become(*, client: Client, people: Sequence[str], session_name: str) -> Clien
     }
     try:
         role = iam.create_role(
-            Path=path, RoleName=name, AssumeRolePolicyDocument=json.dumps(trust)
+            Path=path,
+            RoleName=name,
+            AssumeRolePolicyDocument=json.dumps(trust),
+            MaxSessionDuration=_WORKING_DAY,
         )["Role"]
         iam.put_role_policy(
             RoleName=name, PolicyName="everything", PolicyDocument=json.dumps(_ALLOW_ALL)
         )
     except iam.exceptions.EntityAlreadyExistsException:
         role = iam.get_role(RoleName=name)["Role"]
-    return _session(client, sts, role["Arn"], session_name)
+    return take_role(
+        client=client,
+        role_arn=role["Arn"],
+        session_name=session_name,
+        seconds=_WORKING_DAY,
+    )
 
 
-def take_role(*, client: Client, role_arn: str, session_name: str) -> Client:
+def take_role(
+    *, client: Client, role_arn: str, session_name: str, seconds: int = 3600
+) -> Client:
     """The session of a role that `client` may assume."""
-    return _session(client, client.service("sts"), role_arn, session_name)
-
-
-def _session(client: Client, sts: object, role_arn: str, session_name: str) -> Client:
-    answer = sts.assume_role(  # type: ignore[attr-defined]  # boto3 clients are untyped here
-        RoleArn=role_arn, RoleSessionName=session_name
+    answer = client.service("sts").assume_role(
+        RoleArn=role_arn, RoleSessionName=session_name, DurationSeconds=seconds
     )["Credentials"]
     return client.acting_as(
         Credentials(

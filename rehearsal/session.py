@@ -88,6 +88,12 @@ class Session:
             state=self.state, world=self.world, ends_with_parent=not self.keep
         )
         self.emulator.wait_until_ready()
+        return self.client()
+
+    def client(self) -> Client:
+        """A client of the account's root."""
+        if self.emulator is None:
+            raise LookupError("the emulator was not started")
         return Client(
             endpoint=self.emulator.endpoint,
             ca_file=self.emulator.ca_file,

@@ -16,6 +16,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.layout import ROOT
 from rehearsal.processes import Children, Outcome
 
+Template = dict[str, Any]
 _TIMEOUT = 600.0
 _REASON = re.compile(r"(?:_FAILED\s*\||❌|[Ff]ailed:|error:|Error:)")
 
@@ -51,9 +52,9 @@ class Assembly:
         """File of a stack's template."""
         return self.folder / f"{stack}.template.json"
 
-    def template(self, stack: str) -> dict[str, Any]:
+    def template(self, stack: str) -> Template:
         """A stack's template."""
-        found: dict[str, Any] = json.loads(self.template_file(stack).read_text(encoding="utf-8"))
+        found: Template = json.loads(self.template_file(stack).read_text(encoding="utf-8"))
         return found
 
 
