@@ -1,0 +1,85 @@
+"""Synthesising the app inside the test process, once for each environment and variant."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import app
+from settings import load_settings
+from tests.security.deployment import Deployment
+
+DIGEST: Final = "0123456789abcdef" * 4
+
+VALUES: Final[Mapping[str, Any]] = {
+    "region": "us-east-1",
+    "people": {
+        "uploaders": ["role/engineer"],
+        "readers": ["role/engineer", "user/auditor"],
+        "invokers": ["role/application-*"],
+        "administrators": ["role/administrator"],
+    },
+    "jobs": {"review": {"base_model": "amazon.nova-micro-v1:0:128k", "dataset": "reviews"}},
+}
+"""Correct settings that variants start from."""
+
+
+def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) -> None:
+    """Write a settings file and a lock file with every data set that its jobs name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    jobs = values.get("jobs", {}).values()
+    named = {
+        job[field] for job in jobs for field in ("dataset", "validation_dataset") if field in job
+    }
+    lock = {
+        name: {
+            "sha256": DIGEST,
+            "key": f"fine-tuning-datasets/{name}/{DIGEST}/train.jsonl",
+            "bytes": 1000,
+            "records": 200,
+            "check": {
+                "version": "1",
+                "model_family": "amazon-nova",
+                "ok": True,
+                "at": "2026-11-22T12:00:00Z",
+            },
+        }
+        for name in sorted(named)
+    }
+    (folder / "datasets.lock.json").write_text(json.dumps(lock, indent=2), encoding="utf-8")
+    # JSON is YAML.
+    (folder / f"{environment}.yaml").write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+
+def synthesise(*, environment: str, directory: Path, outdir: Path) -> Deployment:
+    """Synthesise an environment without the gates, and read what would be deployed."""
+    cdk_app = app.new_app(outdir=str(outdir), environment=environment)
+    app.build_app(cdk_app, directory=directory, gates=False)
+    cdk_app.synth()
+    return read(environment=environment, directory=directory, outdir=outdir)
+
+
+def read(*, environment: str, directory: Path, outdir: Path) -> Deployment:
+    """Read an assembly that was synthesised before."""
+    manifest = json.loads((outdir / "manifest.json").read_text(encoding="utf-8"))
+    stacks = {
+        name: artifact
+        for name, artifact in manifest["artifacts"].items()
+        if artifact["type"] == "aws:cloudformation:stack"
+    }
+    return Deployment(
+        settings=load_settings(environment=environment, directory=directory),
+        templates={
+            name: json.loads((outdir / each["properties"]["templateFile"]).read_text("utf-8"))
+            for name, each in stacks.items()
+        },
+        dependencies={
+            name: frozenset(set(each.get("dependencies", [])) & set(stacks))
+            for name, each in stacks.items()
+        },
+        protected=frozenset(
+            name for name, each in stacks.items() if each["properties"].get("terminationProtection")
+        ),
+    )
