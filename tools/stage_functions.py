@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from bedrock_finetuning.function_assets import MAX_ASSET_BYTES, write_zip
-from customization.calls import COMPLETION_CHECK_CALLS, SUBMITTER_CALLS, services
+from customization.calls import EVERY_CALL, services
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCK = ROOT / "locks" / "functions.txt"
 TARGET = ROOT / "build" / "functions" / "dependencies.zip"
-CALLS = (*SUBMITTER_CALLS, *COMPLETION_CHECK_CALLS)
+CALLS = tuple(call for calls in EVERY_CALL.values() for call in calls)
 
 # Files beside the service folders that botocore's loader reads for any client.
 _LOADER_FILES = frozenset(

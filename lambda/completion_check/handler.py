@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
 
 from completion_check.progress import Progress
 from customization import clients
@@ -32,9 +33,17 @@ def handler(event: object, context: LambdaContext) -> IsCompleteResult:
     request = ResourceEvent.parse(event)
     logger.append_keys(request_type=request.request_type)
     with clients.explained_errors():
-        return Progress(
-            bedrock=clients.bedrock(),
-            ec2=clients.ec2,
-            logger=logger,
-            now=now,
-        ).is_complete(request)
+        try:
+            return Progress(
+                bedrock=clients.bedrock(),
+                ec2=clients.ec2,
+                logger=logger,
+                now=now,
+            ).is_complete(request)
+        except (BotoCoreError, ClientError) as error:
+            if not clients.is_transient(error):
+                raise
+            # The framework would fail the deployment; it asks again in a few seconds instead, and
+            # gives up when its time is over.
+            logger.info("asked again later", extra={"error": type(error).__name__})
+            return {"IsComplete": False}

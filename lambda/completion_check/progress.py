@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from customization.decisions import judge_progress, state_of
+from customization.decisions import State, judge_progress, state_of
 from customization.events import Follow, IsCompleteResult, RequestType, ResourceEvent
 from customization.jobs import find_job
 from customization.request import JobRequest
@@ -35,10 +35,14 @@ class Progress:
         """
         name = str(event.physical_id)
         if event.request_type is RequestType.DELETE:
-            return self._is_gone(name, event.follow)
-        if event.follow is Follow.NOTHING:
-            state = state_of(find_job(bedrock=self.bedrock, name=name))
-            return {"IsComplete": True, "Data": {"State": state}}
+            return self._is_gone(event)
+        if event.follow is not Follow.JOB:
+            found = find_job(bedrock=self.bedrock, name=name)
+            waits = found is None and event.follow is Follow.QUEUE
+            return {
+                "IsComplete": True,
+                "Data": {"State": State.QUEUED if waits else state_of(found)},
+            }
         job = JobRequest.from_properties(
             event.properties,
             service_model=self.bedrock.meta.service_model,
@@ -57,21 +61,27 @@ class Progress:
             return {"IsComplete": False}
         return {"IsComplete": True, "Data": {"State": progress.state}}
 
-    def _is_gone(self, name: str, follow: Follow) -> IsCompleteResult:
-        """Return whether a job is over and its network interfaces are gone.
+    def _is_gone(self, event: ResourceEvent) -> IsCompleteResult:
+        """Return whether all jobs that go are over and their network interfaces are gone.
 
-        Only then can its role, subnets and security groups go: Bedrock deletes the interfaces
+        Only then can their role, subnets and security groups go: Bedrock deletes the interfaces
         with the job's role. https://docs.aws.amazon.com/bedrock/latest/userguide/custom-model-job-access-security.html
         """
-        job = find_job(bedrock=self.bedrock, name=name) if follow is Follow.JOB else None
-        if job is None:
+        if event.follow is not Follow.JOB:
             return {"IsComplete": True}
+        names = event.jobs or (str(event.physical_id),)
+        return {"IsComplete": all(self._is_over(name, event.not_before) for name in names)}
+
+    def _is_over(self, name: str, not_before: datetime | None) -> bool:
+        job = find_job(bedrock=self.bedrock, name=name)
+        if job is None:
+            return not_before is None or self.now() >= not_before
         if not job.status.is_over:
             self.logger.info("the job is not over", extra={"job_name": name, "status": job.status})
-            return {"IsComplete": False}
+            return False
         left = self._interfaces(job.arn)
         self.logger.info("the job is over", extra={"job_name": name, "interfaces_left": left})
-        return {"IsComplete": left == 0}
+        return left == 0
 
     def _interfaces(self, job_arn: str) -> int:
         # No MaxResults: with filters EC2 may answer an empty page that has a successor.

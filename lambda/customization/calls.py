@@ -4,7 +4,8 @@ Policies of roles and endpoints, the service models in the functions' assets and
 every path are all made from these tables: a call that is not here is neither allowed nor possible.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 Call = tuple[str, str]
@@ -29,6 +30,30 @@ COMPLETION_CHECK_CALLS: Final[tuple[Call, ...]] = (
 )
 """What the completion check calls, from outside the VPC; it reads and changes nothing."""
 
+FOLLOWER_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "DeleteCustomModel"),
+    ("bedrock", "GetModelCustomizationJob"),
+    ("bedrock", "ListTagsForResource"),
+    ("bedrock", "StopModelCustomizationJob"),
+    ("cloudformation", "DescribeStackResource"),
+    ("cloudformation", "DescribeStacks"),
+    ("dynamodb", "GetItem"),
+    ("dynamodb", "Scan"),
+    ("dynamodb", "UpdateItem"),
+    ("lambda", "Invoke"),
+    ("sns", "Publish"),
+)
+"""What the follower calls, from outside the VPC; it sees no data and submits nothing itself."""
+
+EVERY_CALL: Final[Mapping[str, tuple[Call, ...]]] = MappingProxyType(
+    {
+        "submitter": SUBMITTER_CALLS,
+        "completion_check": COMPLETION_CHECK_CALLS,
+        "follower": FOLLOWER_CALLS,
+    }
+)
+"""The calls of each function, by its package."""
+
 # Only where they are not the operation's own name.
 _OTHER_ACTIONS: Final[dict[Call, tuple[str, ...]]] = {
     # TagResource for the tags in the request, PassRole for the customization role.
@@ -38,6 +63,7 @@ _OTHER_ACTIONS: Final[dict[Call, tuple[str, ...]]] = {
         "bedrock:TagResource",
         "iam:PassRole",
     ),
+    ("lambda", "Invoke"): ("lambda:InvokeFunction",),
     # HeadObject has no action of its own; without ListBucket a missing object answers 403, not 404.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     ("s3", "HeadObject"): ("s3:GetObject", "s3:ListBucket"),

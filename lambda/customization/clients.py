@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from customization import remedies
 from customization.errors import ServiceCallError
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
 
 # Five tries with back-off and jitter, and no call that hangs longer than half a minute: the
 # endpoints are in the VPC, so a connection that takes seconds will not come about at all.
@@ -38,6 +41,12 @@ def bedrock() -> BedrockClient:
 
 
 @functools.cache
+def cloudformation() -> CloudFormationClient:
+    """Return the client of CloudFormation."""
+    return boto3.client("cloudformation", config=CONFIG)
+
+
+@functools.cache
 def dynamodb() -> DynamoDBClient:
     """Return the client of DynamoDB."""
     return boto3.client("dynamodb", config=CONFIG)
@@ -50,9 +59,50 @@ def ec2() -> EC2Client:
 
 
 @functools.cache
+def functions() -> LambdaClient:
+    """Return the client of Lambda, whose own name is a keyword."""
+    return boto3.client("lambda", config=CONFIG)
+
+
+@functools.cache
+def sns() -> SNSClient:
+    """Return the client of SNS."""
+    return boto3.client("sns", config=CONFIG)
+
+
+@functools.cache
 def s3() -> S3Client:
     """Return the client of S3."""
     return boto3.client("s3", config=CONFIG)
+
+
+# Besides every answer from 500 on; botocore's own retries have ended in vain by then.
+_TRANSIENT = frozenset(
+    {
+        "InternalFailure",
+        "InternalServerException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+
+
+def is_transient(error: Exception) -> bool:
+    """Return whether an error of an AWS call may go away when the call is made again later.
+
+    True for throttling, for answers from 500 on and for answers that never came.
+    """
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        return status >= 500 or error.response.get("Error", {}).get("Code") in _TRANSIENT
+    return isinstance(error, HTTPClientError)
 
 
 @contextmanager

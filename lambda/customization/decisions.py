@@ -7,7 +7,7 @@ from enum import Enum, StrEnum
 from customization import remedies
 from customization.errors import JobFailedError, JobMissingError, clip
 from customization.jobs import Job, JobStatus
-from customization.request import ModelPolicy, WaitFor
+from customization.request import WaitFor
 
 MISSING_GRACE = timedelta(minutes=5)
 """How long a job that was just submitted may stay invisible."""
@@ -24,16 +24,21 @@ class AttemptVerdict(Enum):
     TAKEN = "taken"
 
 
-def judge_attempt(*, job: Job | None, owned: bool, model_alive: bool) -> AttemptVerdict:
+def judge_attempt(
+    *, job: Job | None, owned: bool, model_alive: bool, going: bool
+) -> AttemptVerdict:
     """Return whether to submit, adopt what is there, try the next attempt, or give up.
 
     A job is adopted when it carries our owner tags and will have, or has, a model. One that was
-    stopped, failed or lost its model never comes back under its name.
+    stopped, failed or lost its model never comes back under its name; neither does one that is
+    `going`: whose row says that it, or its model, is being taken away.
     """
     if job is None:
         return AttemptVerdict.SUBMIT
     if not owned:
         return AttemptVerdict.TAKEN
+    if going:
+        return AttemptVerdict.NEXT
     if job.status is JobStatus.IN_PROGRESS:
         return AttemptVerdict.ADOPT
     if job.status is JobStatus.COMPLETED and model_alive:
@@ -44,6 +49,7 @@ def judge_attempt(*, job: Job | None, owned: bool, model_alive: bool) -> Attempt
 class State(StrEnum):
     """The resource's attribute `State`: how far the job had come when its deployment went on."""
 
+    QUEUED = "Queued"
     SUBMITTED = "Submitted"
     VALIDATED = "Validated"
     COMPLETED = "Completed"
@@ -115,45 +121,3 @@ def failure_report(job: Job) -> str:
     if job.failure or not was_stopped:
         text += f"; {remedies.advice(job.failure)}"
     return f"{text}; deploy again to make the next attempt, or raise the job's run"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removal:
-    """What a Delete does to a job and its model."""
-
-    stop: bool = False
-    delete_model: bool = False
-    note: str
-
-
-def judge_removal(
-    *,
-    job: Job | None,
-    owned: bool,
-    superseded: bool,
-    successor: Job | None,
-    policy: ModelPolicy,
-) -> Removal:
-    """Return what to do with the job of an id that CloudFormation deletes.
-
-    `policy` is OnReplace for a superseded id and OnDelete for the current one; `successor` is the
-    job that took a superseded one's place. A superseded model is never lost before its successor
-    is complete: until then it stays, and the table keeps the policy for a follower to apply. A job
-    that its stack went back from, to an older one, is stopped at once: nobody waits for its model.
-    """
-    if job is None:
-        return Removal(note="no such job")
-    if not owned:
-        return Removal(note="the job does not carry our owner tags: left alone")
-    went_back = superseded and successor is not None and successor.created < job.created
-    if went_back and job.status is JobStatus.IN_PROGRESS:
-        return Removal(stop=True, note="its stack went back to an older job: stopped")
-    if superseded and policy is ModelPolicy.KEEP:
-        return Removal(note="superseded: its model is kept")
-    if superseded and (successor is None or successor.status is not JobStatus.COMPLETED):
-        return Removal(note="superseded: kept until its successor is complete")
-    return Removal(
-        stop=job.status is JobStatus.IN_PROGRESS,
-        delete_model=job.model_arn is not None and policy is ModelPolicy.DELETE,
-        note="superseded by a complete model" if superseded else "the current job goes",
-    )

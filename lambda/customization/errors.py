@@ -76,6 +76,10 @@ class SubmissionError(CustomizationError):
     """Bedrock refused the job."""
 
 
+class QuotaError(SubmissionError):
+    """Bedrock refused the job because the account has as many as it may have."""
+
+
 class JobFailedError(CustomizationError):
     """The job ended without a model."""
 
@@ -94,3 +98,11 @@ class ModelInUseError(CustomizationError):
 
 class ServiceCallError(CustomizationError):
     """An AWS call failed for a reason that no other class tells apart."""
+
+
+class StaleRequestError(CustomizationError):
+    """A request of CloudFormation came after its time limit: nobody waits for its answer."""
+
+
+class BusyTableError(CustomizationError):
+    """The state table changed faster than it could be read."""

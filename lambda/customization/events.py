@@ -7,11 +7,19 @@ here, and errors name fields, never values.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Final, NotRequired, TypedDict
 
 from customization.errors import EnvironmentVariableError, EventError
+
+LONGEST_SECONDS: Final = 3600
+"""What CloudFormation waits at most, and by default, for a custom resource's answer."""
+
+
+DEFAULT_JOBS_IN_PROGRESS: Final = 2
+MOST_JOBS_IN_PROGRESS: Final = 10
+"""Bedrock's quota of scheduled customization jobs; https://docs.aws.amazon.com/general/latest/gr/bedrock.html"""
 
 
 class RequestType(StrEnum):
@@ -27,15 +35,23 @@ class Follow(StrEnum):
 
     JOB = "job"
     """The job: until it is submitted, validated or, on Delete, over with its interfaces gone."""
+    QUEUE = "queue"
+    """The queue, which no deployment waits for: the follower takes over."""
     NOTHING = "nothing"
 
 
 class OnEventResult(TypedDict):
-    """What the submitter answers; the framework hands all of it on to the completion check."""
+    """What the submitter answers; the framework hands all of it on to the completion check.
+
+    `Jobs` names what has to be over on a Delete, `NotBefore` when one that Bedrock does not have
+    may be taken for gone: until then a submission may still be under way.
+    """
 
     PhysicalResourceId: str
     Follow: str
     SubmittedAt: NotRequired[str]
+    Jobs: NotRequired[list[str]]
+    NotBefore: NotRequired[str]
     Data: NotRequired[dict[str, str]]
 
 
@@ -50,15 +66,21 @@ class IsCompleteResult(TypedDict):
 class ResourceEvent:
     """One request of CloudFormation for one custom resource.
 
-    `follow` and `submitted_at` are what the submitter answered, on the way to the completion check.
+    `follow`, `submitted_at`, `jobs` and `not_before` are what the submitter answered, on the way
+    to the completion check.
     """
 
     request_type: RequestType
+    request_id: str
+    stack_id: str
+    logical_id: str
     physical_id: str | None
     properties: Mapping[str, object] = field(repr=False)
     old_properties: Mapping[str, object] = field(repr=False)
     follow: Follow
     submitted_at: datetime | None
+    jobs: tuple[str, ...] = ()
+    not_before: datetime | None = None
 
     @classmethod
     def parse(cls, event: object) -> "ResourceEvent":
@@ -76,14 +98,60 @@ class ResourceEvent:
         follow = event.get("Follow", Follow.JOB)
         if follow not in set(Follow):
             raise EventError(f"Follow must be one of {', '.join(Follow)}")
+        jobs = event.get("Jobs", [])
+        if not isinstance(jobs, list) or not all(isinstance(job, str) for job in jobs):
+            raise EventError("Jobs must be a list of strings")
+        properties = _mapping(event, "ResourceProperties")
         return cls(
             request_type=RequestType(kind),
+            request_id=_text(event, "RequestId"),
+            stack_id=_text(event, "StackId"),
+            logical_id=_text(event, "LogicalResourceId"),
             physical_id=physical_id,
-            properties=_mapping(event, "ResourceProperties"),
+            properties=properties,
             old_properties=_mapping(event, "OldResourceProperties", absent_is_empty=True),
             follow=Follow(follow),
-            submitted_at=_moment(event.get("SubmittedAt")),
+            submitted_at=_moment(event, "SubmittedAt"),
+            jobs=tuple(jobs),
+            not_before=_moment(event, "NotBefore"),
         )
+
+    @property
+    def time_limit(self) -> timedelta:
+        """How long CloudFormation waits for the answer, by the resource's ServiceTimeout.
+
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
+        """
+        seconds = str(self.properties.get("ServiceTimeout", LONGEST_SECONDS))
+        whole = seconds.isascii() and seconds.isdigit() and int(seconds) <= LONGEST_SECONDS
+        return timedelta(seconds=int(seconds) if whole else LONGEST_SECONDS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubmitEvent:
+    """The follower's word that a queued job's turn has come."""
+
+    name: str
+
+    @classmethod
+    def parse(cls, event: object) -> "SubmitEvent | None":
+        """Return the event's typed form, or None when it is another event.
+
+        Raises EventError when it is one and names nothing.
+        """
+        if not isinstance(event, Mapping) or "Submit" not in event:
+            return None
+        name = event["Submit"]
+        if not isinstance(name, str) or not name:
+            raise EventError("Submit must name a job")
+        return cls(name=name)
+
+
+def _text(event: Mapping[str, Any], name: str) -> str:
+    value = event.get(name)
+    if not isinstance(value, str) or not value:
+        raise EventError(f"{name} must be a string")
+    return value
 
 
 def _mapping(
@@ -95,13 +163,14 @@ def _mapping(
     return value
 
 
-def _moment(value: object) -> datetime | None:
+def _moment(event: Mapping[str, Any], name: str) -> datetime | None:
+    value = event.get(name)
     if value is None:
         return None
     try:
         return datetime.fromisoformat(str(value))
     except ValueError:
-        raise EventError("SubmittedAt must be a time in ISO 8601") from None
+        raise EventError(f"{name} must be a time in ISO 8601") from None
 
 
 def read_variable(environment: Mapping[str, str], name: str, *, default: str | None = None) -> str:
@@ -123,3 +192,14 @@ def read_whole(
     if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
         raise EnvironmentVariableError(f"{name} must be a whole number from {low} to {high}")
     return int(text)
+
+
+def read_jobs_in_progress(environment: Mapping[str, str]) -> int:
+    """Return MAX_JOBS_IN_PROGRESS, how many jobs may be in Bedrock at once (1 to 10, default 2)."""
+    return read_whole(
+        environment,
+        "MAX_JOBS_IN_PROGRESS",
+        default=DEFAULT_JOBS_IN_PROGRESS,
+        low=1,
+        high=MOST_JOBS_IN_PROGRESS,
+    )

@@ -36,6 +36,11 @@ class JobStatus(StrEnum):
         """Whether Bedrock will do nothing more."""
         return self in {JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.STOPPED}
 
+    @property
+    def is_running(self) -> bool:
+        """Whether Bedrock still works on a model."""
+        return self is JobStatus.IN_PROGRESS
+
 
 PHASES = (
     ("validation", "validationDetails"),

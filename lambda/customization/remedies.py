@@ -115,6 +115,11 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         action="delete what holds the name, or raise the job's run",
     ),
     Remedy(
+        words=("conflictexception",),
+        cause="a job or model of this name exists already, or is just being changed",
+        action="deploy again; if it stays, delete what holds the name or raise the job's run",
+    ),
+    Remedy(
         words=("model identifier is invalid",),
         cause="the base model does not exist in this Region, takes no customization, or is Legacy",
         action="choose a base model that Bedrock lists for fine-tuning in this Region",
@@ -158,3 +163,13 @@ def is_passing(text: str) -> bool:
     """Return whether an error may go away once IAM and KMS have spread a change."""
     known = find(text)
     return known is not None and known.passing
+
+
+def is_name_taken(text: str) -> bool:
+    """Return whether an error says that another job or model has the name.
+
+    Which error Bedrock answers is not documented; the service model lists ConflictException, and
+    "The provided job name is currently in use." was seen.
+    """
+    lowered = text.lower()
+    return "name is currently in use" in lowered or lowered.startswith("conflictexception")

@@ -1,5 +1,7 @@
 """The provider framework's on_event handler: one request of CloudFormation, one answer.
 
+The follower calls it too, with `{"Submit": name}`: this function alone submits jobs.
+
 Runs in the service subnets and talks to Bedrock, S3 and DynamoDB only. Logs ids and counts, never
 an event, data or a secret.
 """
@@ -14,11 +16,20 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
+from botocore.exceptions import BotoCoreError, ClientError
 
 from customization import clients
-from customization.events import OnEventResult, ResourceEvent, read_variable, read_whole
+from customization.events import (
+    OnEventResult,
+    ResourceEvent,
+    SubmitEvent,
+    read_jobs_in_progress,
+    read_variable,
+    read_whole,
+)
+from customization.patience import Patience, ledger_pause
+from customization.table import Table
 from submitter.lifecycle import Lifecycle
-from submitter.records import Records
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,10 +48,11 @@ class Environment:
 
     table: str
     propagation_seconds: int
+    jobs_in_progress: int
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
-        """Return TABLE_NAME and PROPAGATION_SECONDS (0 to 600).
+        """Return TABLE_NAME, PROPAGATION_SECONDS (0 to 600) and MAX_JOBS_IN_PROGRESS (1 to 10).
 
         Raises EnvironmentVariableError.
         """
@@ -53,6 +65,7 @@ class Environment:
                 low=0,
                 high=600,
             ),
+            jobs_in_progress=read_jobs_in_progress(variables),
         )
 
 
@@ -70,20 +83,50 @@ def now() -> datetime:
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
-def handler(event: object, context: LambdaContext) -> OnEventResult:
-    """Create, update or delete the job that the event asks for."""
+def handler(event: object, context: LambdaContext) -> OnEventResult | None:
+    """Create, update or delete the job that the event asks for, or submit one that waited.
+
+    Errors that pass by themselves are met by doing it all again, while there is time: every step
+    may be repeated.
+    """
     environment = _environment()
-    request = ResourceEvent.parse(event)
-    logger.append_keys(request_type=request.request_type)
+    queued = SubmitEvent.parse(event)
+    request = None if queued else ResourceEvent.parse(event)
+    logger.append_keys(request_type=request.request_type if request else "Submit")
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
+    patience = Patience(
+        seconds=max(0.0, min(environment.propagation_seconds, left)), sleep=time.sleep
+    )
     with clients.explained_errors():
         lifecycle = Lifecycle(
             bedrock=clients.bedrock(),
             s3=clients.s3,
-            records=Records(dynamodb=clients.dynamodb(), table=environment.table),
+            table=Table(
+                dynamodb=clients.dynamodb(),
+                name=environment.table,
+                pause=lambda attempt: time.sleep(ledger_pause(attempt)),
+            ),
+            limit=environment.jobs_in_progress,
             logger=logger,
-            patience_seconds=max(0.0, min(environment.propagation_seconds, left)),
-            sleep=time.sleep,
+            patience=patience,
             now=now,
         )
+        tries = 0
+        while True:
+            try:
+                return _answer(lifecycle, request=request, queued=queued)
+            except (BotoCoreError, ClientError) as error:
+                if not clients.is_transient(error) or not patience.wait(tries):
+                    raise
+                logger.info("tried again", extra={"error": type(error).__name__})
+            tries += 1
+
+
+def _answer(
+    lifecycle: Lifecycle, *, request: ResourceEvent | None, queued: SubmitEvent | None
+) -> OnEventResult | None:
+    if request is not None:
         return lifecycle.on_event(request)
+    if queued is not None:
+        lifecycle.submit_queued(queued.name)
+    return None

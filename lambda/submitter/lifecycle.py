@@ -1,26 +1,29 @@
-"""Create, Update and Delete of a job: look, decide, act, write down.
+"""Create, Update and Delete of a job, and its turn in the queue: look, decide, write, act.
 
 Every step may be repeated: names follow from the content, so a second run finds what the first one
-made. A job or model without this environment's owner tags is never changed.
+made. What is intended is written down before it is done, so that a crash leaves a trace that the
+follower finds. A job or model without this environment's owner tags is never changed.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
-from customization.decisions import (
-    AttemptVerdict,
-    Removal,
-    State,
-    judge_attempt,
-    judge_removal,
+from customization import endings
+from customization.decisions import AttemptVerdict, State, judge_attempt
+from customization.errors import (
+    AttemptsUsedError,
+    BusyTableError,
+    CustomizationError,
+    NameTakenError,
+    QuotaError,
+    StaleRequestError,
+    SubmissionError,
 )
-from customization.errors import AttemptsUsedError, ModelInUseError, NameTakenError
 from customization.events import Follow, OnEventResult, RequestType, ResourceEvent
 from customization.identity import (
     ENVIRONMENT_TAG,
@@ -29,52 +32,95 @@ from customization.identity import (
     is_owned,
     parse_physical_id,
 )
-from customization.jobs import Job, error_code, find_job, model_is_alive, tags_of
+from customization.jobs import Job, JobStatus, find_job, model_is_alive, tags_of
 from customization.request import JobRequest, ModelPolicy
+from customization.rows import Row, RowState
+from customization.steps import SUBMISSION_GRACE, stray_policy
+from customization.table import When
 from submitter.preflight import check_data
 from submitter.submission import submit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from aws_lambda_powertools import Logger
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_s3 import S3Client
 
-    from submitter.records import Records
+    from customization.patience import Patience
+    from customization.table import Table
+
+REFUSAL_PATIENCE = timedelta(hours=24)
+"""How long a queued job is tried again that the account's quotas refuse."""
+LONGEST_LINE = 1000
+"""How many predecessors of an id are looked at; there are far fewer."""
+MOST_LOOKS = 10
+"""How often a row is judged again that another call changed meanwhile."""
+
+_NOT_STARTED = (RowState.QUEUED.value, RowState.SUBMITTING.value)
+_WRITTEN_LATER = (
+    "AnnouncedAt",
+    "AnnouncingAt",
+    "EndedAt",
+    "Failure",
+    "RefusedAt",
+    "SubmittedAt",
+    "SubmittingAt",
+)
+_MARKS = (
+    "DeletedAt",
+    "ModelDeletedAt",
+    "Policy",
+    "RetiredAt",
+    "SettledAt",
+    "SupersededBy",
+    "WentBack",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lifecycle:
     """The life of jobs in one environment, over clients that are passed in.
 
-    `patience_seconds` says how long the current call may still wait for permissions to spread;
-    `sleep` and `now` stand for the clock.
+    `limit` is how many jobs may be in progress at once; `patience` says how long this call may
+    still wait; `now` stands for the clock.
     """
 
     bedrock: BedrockClient
     s3: Callable[[], S3Client]
-    records: Records
+    table: Table
+    limit: int
     logger: Logger
-    patience_seconds: float
-    sleep: Callable[[float], None]
+    patience: Patience
     now: Callable[[], datetime]
 
     def on_event(self, event: ResourceEvent) -> OnEventResult:
-        """Answer one request of CloudFormation."""
+        """Answer one request of CloudFormation.
+
+        Raises StaleRequestError when the request is older than its resource's time limit.
+        """
         match event.request_type:
             case RequestType.CREATE:
-                return self.create(event)
+                job = self._request(event)
+                self._refuse_stale(event)
+                return self._ensure(job, event=event, old=None)
             case RequestType.UPDATE:
-                return self.update(event)
+                return self._update(event)
             case RequestType.DELETE:
-                return self.delete(event)
+                return self._delete(event)
 
-    def create(self, event: ResourceEvent) -> OnEventResult:
-        """Make a job for the content, or adopt the one that is there."""
-        return self._ensure(self._request(event))
+    def _refuse_stale(self, event: ResourceEvent) -> None:
+        seen = self.table.first_seen(event.request_id, now=self.now())
+        if self.now() - seen >= event.time_limit:
+            raise StaleRequestError(
+                f"the request {event.request_id} was first seen at {seen.isoformat()}, longer ago "
+                f"than the {event.time_limit.total_seconds():.0f} s that its stack waits: nothing "
+                "was done; deploy again if the stack is not as it should be"
+            )
 
-    def update(self, event: ResourceEvent) -> OnEventResult:
+    # Create and Update
+
+    def _update(self, event: ResourceEvent) -> OnEventResult:
         """Keep the job when the content is the same, else make the new one and mark the old.
 
         An Update back to a content whose clean-up has not come is a rollback of the very update
@@ -82,63 +128,425 @@ class Lifecycle:
         trained, as CloudFormation asks for the state before and not for a new attempt.
         """
         job = self._request(event)
-        old = self._old_id(event)
+        self._refuse_stale(event)
+        old = _parse(event.physical_id, event.old_properties)
         if old is not None and (old.environment, old.job) == (job.environment, job.job):
             if old.digest == job.digest:
-                self.records.make_current(old, now=self.now())
-                self.logger.info("same content: no new job", extra={"physical_id": str(old)})
-                return _answer(old, follow=Follow.NOTHING)
+                return self._keep(old, job=job, event=event)
             restored = self._rolled_back_to(job=job, current=old)
             if restored is not None:
-                self.records.make_current(restored, now=self.now())
-                self.records.supersede(old, by=str(restored))
-                self.logger.info("rolled back", extra={"physical_id": str(restored)})
-                return _answer(restored, follow=Follow.NOTHING)
-        result = self._ensure(job)
-        if old is not None:
-            self.records.supersede(old, by=result["PhysicalResourceId"])
-        return result
+                answer = self._keep(restored, job=job, event=event, by=old)
+                self.table.change(
+                    str(old),
+                    {"SupersededBy": str(restored), "WentBack": "true"},
+                    remove=["SettledAt"],
+                    when=_of_stack(event),
+                )
+                return answer
+        return self._ensure(job, event=event, old=old)
 
-    def delete(self, event: ResourceEvent) -> OnEventResult:
+    def _keep(
+        self,
+        owner: PhysicalId,
+        *,
+        job: JobRequest,
+        event: ResourceEvent,
+        by: PhysicalId | None = None,
+    ) -> OnEventResult:
+        """Make an id its resource's current one, with the newest request; nothing is trained.
+
+        What an earlier Update put into its place, and CloudFormation never took, is taken away.
+        """
+        row = self.table.read(str(owner))
+        if row is not None and row.superseded_by not in {None, str(by)}:
+            self._take_back(row.superseded_by, event=event)
+        self.table.change(
+            str(owner),
+            _values(job=job, event=event, now=self.now()),
+            once={"State": RowState.SUBMITTED},
+            remove=_MARKS,
+        )
+        self.logger.info("same content: no new job", extra={"physical_id": str(owner)})
+        waits = row is not None and row.state.value in _NOT_STARTED
+        return _answer(
+            owner,
+            follow=Follow.QUEUE if waits else Follow.NOTHING,
+            state=State.QUEUED if waits else State.SUBMITTED,
+        )
+
+    def _ensure(
+        self, job: JobRequest, *, event: ResourceEvent, old: PhysicalId | None
+    ) -> OnEventResult:
+        """Make sure that there is a job for a content, in Bedrock or in the queue."""
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            owner = PhysicalId(
+                environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
+            )
+            answer = self._ensure_attempt(owner, job=job, event=event, old=old)
+            if answer is not None:
+                return answer
+        raise AttemptsUsedError(
+            f"all {MAX_ATTEMPTS} attempts at job {job.job} with the content {job.digest} have "
+            "ended without a model: find out why, then raise the job's run"
+        )
+
+    def _ensure_attempt(
+        self, owner: PhysicalId, *, job: JobRequest, event: ResourceEvent, old: PhysicalId | None
+    ) -> OnEventResult | None:
+        """Adopt or make the job of one attempt; None when it takes the next one."""
+        for _ in range(MOST_LOOKS):
+            row = self.table.read(str(owner))
+            verdict, found = self._judge(owner, row=row)
+            if verdict is AttemptVerdict.NEXT:
+                return None
+            if verdict is AttemptVerdict.TAKEN:
+                raise _taken(owner)
+            if verdict is AttemptVerdict.SUBMIT:
+                check_data(s3=self.s3(), job=job)
+            if self._open(owner, job=job, event=event, old=old, row=row, found=found):
+                break
+        else:
+            raise BusyTableError(f"the row of {owner} changes all the time: deploy again")
+        if old is not None:
+            self._replace(old, by=owner, event=event)
+        if verdict is AttemptVerdict.ADOPT:
+            if found is not None and found.status is JobStatus.IN_PROGRESS:
+                self.table.change_ledger(lambda ledger: ledger.hold(str(owner)))
+            self.logger.info("adopted", extra={"job_name": str(owner)})
+            return self._submitted(owner)
+        name = str(owner)
+        ledger = self.table.change_ledger(lambda ledger: ledger.enter(name, limit=self.limit))
+        if name not in ledger.running:
+            self.logger.info("queued", extra={"job_name": name, "waiting": len(ledger.waiting)})
+            return _answer(owner, follow=Follow.QUEUE, state=State.QUEUED)
+        try:
+            self._submit(owner, job=job)
+        except CustomizationError as error:
+            self._refuse(owner, error=error)
+            # Its stack shows the error: nothing is left to tell, and the old job stays current.
+            self.table.change(
+                name, {"DeletedAt": self._time, "AnnouncedAt": self._time}, when=_of_stack(event)
+            )
+            if old is not None:
+                self.table.change(
+                    str(old),
+                    {},
+                    remove=["SupersededBy"],
+                    when=When(equal={"SupersededBy": (name,)}),
+                )
+            raise
+        return self._submitted(owner)
+
+    def _open(
+        self,
+        owner: PhysicalId,
+        *,
+        job: JobRequest,
+        event: ResourceEvent,
+        old: PhysicalId | None,
+        row: Row | None,
+        found: Job | None,
+    ) -> bool:
+        """Write an id down as wanted; False when its row is not as it was read any more."""
+        values = _values(job=job, event=event, now=self.now())
+        remove: list[str] = list(_MARKS)
+        if old is not None:
+            values["Supersedes"] = str(old)
+        if found is None:
+            if row is None or row.state.value not in _NOT_STARTED:
+                values["State"] = RowState.QUEUED
+                remove += _WRITTEN_LATER
+            once = {"QueuedAt": self._time}
+        else:
+            if row is None or row.state is not RowState.COMPLETED:
+                values["State"] = RowState.SUBMITTED
+            once = {"SubmittedAt": self._time}
+        unchanged = When(
+            equal={
+                "RequestId": (row.request_id if row else None,),
+                "DeletedAt": (row.deleted_at.isoformat() if row and row.deleted_at else None,),
+            }
+        )
+        # An attribute can be written once or removed, not both.
+        once = {key: value for key, value in once.items() if key not in remove}
+        return self.table.change(str(owner), values, once=once, remove=remove, when=unchanged)
+
+    def _replace(self, old: PhysicalId, *, by: PhysicalId, event: ResourceEvent) -> None:
+        """Mark an id as replaced; what took its place before, and was not taken, goes."""
+        row = self.table.read(str(old))
+        if row is None or row.stack_id != event.stack_id:
+            return
+        if row.superseded_by not in {None, str(by)}:
+            self._take_back(row.superseded_by, event=event)
+        self.table.change(
+            str(old), {"SupersededBy": str(by)}, remove=["SettledAt"], when=_of_stack(event)
+        )
+
+    def _take_back(self, name: str | None, *, event: ResourceEvent) -> None:
+        """Take away what an Update made that CloudFormation never took."""
+        row = self.table.read(name) if name else None
+        if row is None or row.stack_id != event.stack_id or row.superseded_by is not None:
+            return
+        owner = _owner(row)
+        if owner is not None and row.deleted_at is None:
+            self.logger.info("never taken by its stack", extra={"physical_id": row.name})
+            self._take_away(owner, policy=row.on_delete)
+
+    def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
+        found = find_job(bedrock=self.bedrock, name=str(owner))
+        owned = found is not None and is_owned(
+            tags=tags_of(bedrock=self.bedrock, arn=found.arn),
+            environment=owner.environment,
+            job=owner.job,
+            digest=owner.digest,
+        )
+        alive = (
+            found is not None
+            and owned
+            and found.model_arn is not None
+            and model_is_alive(bedrock=self.bedrock, arn=found.model_arn)
+        )
+        completed = found is not None and found.status is JobStatus.COMPLETED
+        going = row is not None and row.is_going(completed=completed)
+        return judge_attempt(job=found, owned=owned, model_alive=alive, going=going), found
+
+    def _submitted(self, owner: PhysicalId) -> OnEventResult:
+        answer = _answer(owner, follow=Follow.JOB, state=State.SUBMITTED)
+        return {**answer, "SubmittedAt": self._time}
+
+    def _rolled_back_to(self, *, job: JobRequest, current: PhysicalId) -> PhysicalId | None:
+        """Return the id of a content that `current` replaced in an update that is not final."""
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            candidate = PhysicalId(
+                environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
+            )
+            row = self.table.read(str(candidate))
+            if row is None:
+                return None
+            replaced = row.superseded_by == str(current) and row.deleted_at is None
+            if replaced and row.retired_at is None:
+                return candidate
+        return None
+
+    # The queue
+
+    def submit_queued(self, name: str) -> None:
+        """Submit a queued job whose turn has come; do nothing when it is not so any more.
+
+        A refusal is written down for the follower to announce: no stack waits for it. One that
+        comes of the account's quotas is tried again for a day, in the order of the queue.
+        """
+        row = self.table.read(name)
+        owner = _owner(row) if row else None
+        if row is None or owner is None or row.deleted_at or row.state.value not in _NOT_STARTED:
+            self.logger.info("no turn for this job", extra={"job_name": name})
+            return
+        if name not in self.table.ledger().running:
+            self.logger.info("not its turn", extra={"job_name": name})
+            return
+        try:
+            job = JobRequest.from_properties(
+                json.loads(row.request),
+                service_model=self.bedrock.meta.service_model,
+                show_values=False,
+            )
+            check_data(s3=self.s3(), job=job)
+            self._submit(owner, job=job)
+        except QuotaError as error:
+            refused = row.refused_at or self.now()
+            if self.now() - refused > REFUSAL_PATIENCE:
+                self._refuse(owner, error=error)
+                return
+            self.table.change(
+                name,
+                {"State": RowState.QUEUED, "Failure": str(error)},
+                once={"RefusedAt": self._time},
+                when=When(equal={"State": _NOT_STARTED}),
+            )
+            self.logger.warning("the quotas leave no room", extra={"job_name": name})
+        except CustomizationError as error:
+            self._refuse(owner, error=error)
+            self.logger.warning("refused", extra={"job_name": name})
+
+    def _submit(self, owner: PhysicalId, *, job: JobRequest) -> None:
+        """Have Bedrock take a job that holds a place; the row says so before and after.
+
+        When it was deleted meanwhile the job is stopped: whoever deleted it could not see it.
+        """
+        name = str(owner)
+        wanted = When(absent=["DeletedAt"], equal={"State": _NOT_STARTED})
+        starting = {"State": RowState.SUBMITTING, "SubmittingAt": self._time}
+        if not self.table.change(name, starting, when=wanted):
+            row = self.table.read(name)
+            if row is not None and row.deleted_at is None and not row.state.is_final:
+                return
+            raise SubmissionError(f"job {name} is not wanted any more: it was not submitted")
+        try:
+            arn = submit(
+                bedrock=self.bedrock,
+                job=job,
+                attempt=owner.attempt,
+                patience=self.patience,
+                logger=self.logger,
+            )
+        except NameTakenError:
+            # Another call may have submitted it just now.
+            found = endings.find_ours(bedrock=self.bedrock, owner=owner)
+            if found is None or not found.status.is_running:
+                raise
+            arn = found.arn
+        self.logger.info("submitted", extra={"job_name": name, "job_arn": arn})
+        taken = {"State": RowState.SUBMITTED, "SubmittedAt": self._time}
+        remove = ["Failure", "RefusedAt"]
+        if self.table.change(name, taken, remove=remove, when=wanted):
+            return
+        row = self.table.read(name)
+        if row is None or row.deleted_at is not None:
+            job_now = endings.find_ours(bedrock=self.bedrock, owner=owner)
+            if job_now is not None and job_now.status.is_running:
+                endings.stop(bedrock=self.bedrock, job=job_now)
+            self.logger.info("deleted meanwhile: stopped", extra={"job_name": name})
+
+    def _refuse(self, owner: PhysicalId, *, error: CustomizationError) -> None:
+        name = str(owner)
+        self.table.change(
+            name,
+            {"State": RowState.REFUSED, "EndedAt": self._time, "Failure": str(error)},
+            when=When(equal={"State": _NOT_STARTED}),
+        )
+        self.table.change_ledger(lambda ledger: ledger.leave(name))
+
+    # Delete
+
+    def _delete(self, event: ResourceEvent) -> OnEventResult:
         """Stop and remove what an id stands for, as its policy says.
 
         Ids that are not of this environment and job, invented by CloudFormation for a resource
-        that never came to be among them, are answered without a call.
+        that never came to be among them, and ids that are another stack's now are answered
+        without a change.
         """
         owner = _parse(event.physical_id, event.properties)
         if owner is None:
             self.logger.info("not an id of ours", extra={"physical_id": event.physical_id})
-            return {"PhysicalResourceId": str(event.physical_id), "Follow": Follow.NOTHING}
-        record = self.records.read(str(owner))
-        superseded = record.superseded_by is not None
-        policy = _policy(event.properties, "OnReplace" if superseded else "OnDelete")
-        job = find_job(bedrock=self.bedrock, name=str(owner))
-        owned = job is not None and self._owns(job, owner)
-        successor = None
-        if owned and record.superseded_by:
-            successor = find_job(bedrock=self.bedrock, name=record.superseded_by)
+            return _gone(str(event.physical_id))
+        self._refuse_stale(event)
+        row = self.table.read(str(owner))
+        if row is None:
+            row = self._rediscovered(owner, event=event)
+        if row is None or (row.stack_id, row.logical_id) != (event.stack_id, event.logical_id):
+            self.logger.info("not this stack's", extra={"physical_id": str(owner)})
+            return _gone(str(owner))
+        if row.superseded_by is not None and row.deleted_at is None:
+            return self._retire(row, owner=owner, event=event)
+        taken = [self._take_away(owner, policy=_policy(event.properties, "OnDelete"))]
+        for each in self._line_before(row):
+            before = _owner(each)
+            if before is not None and not each.state.is_final:
+                # It runs with roles and subnets that may go with the stack.
+                taken.append(self._take_away(before, policy=stray_policy(each)))
+            else:
+                self.table.change(
+                    each.name, {}, once={"RetiredAt": self._time}, remove=["SettledAt"]
+                )
+        return self._leaving(owner, taken)
 
-        def judge() -> Removal:
-            return judge_removal(
-                job=job, owned=owned, superseded=superseded, successor=successor, policy=policy
-            )
+    def _rediscovered(self, owner: PhysicalId, *, event: ResourceEvent) -> Row | None:
+        """Write down a job of ours that the table does not know, as after a restore."""
+        found = endings.find_ours(bedrock=self.bedrock, owner=owner)
+        if found is None:
+            return None
+        self.table.change(
+            str(owner),
+            {
+                **_identity(owner.environment, owner.job, event=event, now=self.now()),
+                "State": RowState.SUBMITTED,
+                "Request": json.dumps(_kept(event.properties)),
+                "OnReplace": _policy(event.properties, "OnReplace"),
+                "OnDelete": _policy(event.properties, "OnDelete"),
+            },
+        )
+        return self.table.read(str(owner))
 
-        removal = judge()
-        self.logger.info(removal.note, extra={"physical_id": str(owner)})
-        if removal.stop and job is not None:
-            job = self._stop(job)
-            follow = Follow.JOB
-            # It may have completed just before, and have a model now.
-            removal = judge()
-        else:
-            follow = Follow.JOB if owned and not superseded else Follow.NOTHING
-        if removal.delete_model and job is not None and job.model_arn:
-            self._delete_model(job.model_arn)
-        if superseded:
-            self.records.retire(owner, on_replace=policy, now=self.now())
-        else:
-            self.records.delete(owner)
-        return {"PhysicalResourceId": str(owner), "Follow": follow}
+    def _retire(self, row: Row, *, owner: PhysicalId, event: ResourceEvent) -> OnEventResult:
+        """Take CloudFormation's clean-up of a superseded id.
+
+        Its model is the follower's, once the successor is complete. A job that its stack went back
+        from is stopped at once, and one that still waits never starts: nobody waits for it.
+        """
+        policy = _policy(event.properties, "OnReplace")
+        self.table.change(
+            row.name,
+            {"RetiredAt": self._time, "OnReplace": policy},
+            remove=["SettledAt"],
+        )
+        self.logger.info("superseded", extra={"physical_id": row.name})
+        waits = row.state is RowState.QUEUED
+        runs = row.went_back and not row.state.is_final
+        if not waits and not runs:
+            return _gone(row.name)
+        # No model can be lost: a completed one of a job that went back is kept.
+        return self._leaving(owner, [self._take_away(owner, policy=ModelPolicy.KEEP)])
+
+    def _take_away(self, owner: PhysicalId, *, policy: ModelPolicy) -> Row | None:
+        """Mark an id as not wanted, then stop its job or delete its model.
+
+        The mark comes first: whoever would adopt the job, or submit it, sees it. Returns the row
+        when there is a job to wait for, or may be one soon.
+        """
+        name = str(owner)
+        self.table.change(
+            name,
+            {"Policy": policy},
+            once={"DeletedAt": self._time},
+            remove=["SettledAt"],
+            when=When(present=["State"]),
+        )
+        row = self.table.read(name)
+        if row is not None and row.state is RowState.QUEUED:
+            withdrawn = {"State": RowState.WITHDRAWN, "EndedAt": self._time}
+            self.table.change(name, withdrawn, when=When(equal={"State": (RowState.QUEUED,)}))
+            row = self.table.read(name)
+            self.table.change_ledger(lambda ledger: ledger.leave(name))
+        job = endings.find_ours(bedrock=self.bedrock, owner=owner)
+        if job is not None and job.status.is_running:
+            job = endings.stop(bedrock=self.bedrock, job=job)
+        if job is not None and job.model_arn and policy is ModelPolicy.DELETE:
+            endings.delete_model(bedrock=self.bedrock, arn=job.model_arn)
+            self.table.change(name, {"ModelDeletedAt": self._time})
+        self.logger.info("taken away", extra={"physical_id": name, "policy": policy})
+        submitting = row is not None and row.state is RowState.SUBMITTING
+        return row if job is not None or submitting else None
+
+    def _line_before(self, row: Row) -> Iterator[Row]:
+        """Yield the ids that led to this one in its stack and are not deleted, newest first."""
+        seen = {row.name}
+        for _ in range(LONGEST_LINE):
+            before = row.supersedes
+            if before is None or before in seen:
+                return
+            seen.add(before)
+            found = self.table.read(before)
+            if found is None or found.stack_id != row.stack_id:
+                return
+            row = found
+            if row.deleted_at is None and row.superseded_by is not None:
+                yield row
+
+    def _leaving(self, owner: PhysicalId, taken: list[Row | None]) -> OnEventResult:
+        rows = [row for row in taken if row is not None]
+        answer = _gone(str(owner))
+        if rows:
+            answer["Follow"] = Follow.JOB
+            answer["Jobs"] = [row.name for row in rows]
+        started = [r.submitting_at for r in rows if r.state is RowState.SUBMITTING]
+        times = [time for time in started if time is not None]
+        if times:
+            answer["NotBefore"] = (max(times) + SUBMISSION_GRACE).isoformat()
+        return answer
+
+    @property
+    def _time(self) -> str:
+        return self.now().isoformat()
 
     def _request(self, event: ResourceEvent) -> JobRequest:
         return JobRequest.from_properties(
@@ -147,120 +555,57 @@ class Lifecycle:
             show_values=False,
         )
 
-    def _old_id(self, event: ResourceEvent) -> PhysicalId | None:
-        return _parse(event.physical_id, event.old_properties)
 
-    def _ensure(self, job: JobRequest) -> OnEventResult:
-        """Make sure that there is a job for a content, and write it down as current."""
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            verdict = self._judge(job, attempt)
-            if verdict is AttemptVerdict.NEXT:
-                continue
-            owner = PhysicalId(
-                environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
-            )
-            if verdict is AttemptVerdict.TAKEN:
-                raise NameTakenError(
-                    f"a job named {owner} exists without the tag "
-                    f"{ENVIRONMENT_TAG}={job.environment} and the job's other owner tags: it is "
-                    "not this stack's and is left alone; rename the job or raise its run"
-                )
-            if verdict is AttemptVerdict.SUBMIT:
-                check_data(s3=self.s3(), job=job)
-                arn = submit(
-                    bedrock=self.bedrock,
-                    job=job,
-                    attempt=attempt,
-                    patience_seconds=self.patience_seconds,
-                    sleep=self.sleep,
-                    logger=self.logger,
-                )
-                self.logger.info("submitted", extra={"job_name": str(owner), "job_arn": arn})
-            else:
-                self.logger.info("adopted", extra={"job_name": str(owner)})
-            self.records.make_current(owner, now=self.now())
-            return {**_answer(owner, follow=Follow.JOB), "SubmittedAt": self.now().isoformat()}
-        raise AttemptsUsedError(
-            f"all {MAX_ATTEMPTS} attempts at job {job.job} with the content {job.digest} have "
-            "ended without a model: find out why, then raise the job's run"
-        )
-
-    def _judge(self, job: JobRequest, attempt: int) -> AttemptVerdict:
-        found = find_job(bedrock=self.bedrock, name=job.name(attempt=attempt))
-        owned = found is not None and is_owned(
-            tags=tags_of(bedrock=self.bedrock, arn=found.arn),
-            environment=job.environment,
-            job=job.job,
-            digest=job.digest,
-        )
-        alive = (
-            found is not None
-            and owned
-            and found.model_arn is not None
-            and model_is_alive(bedrock=self.bedrock, arn=found.model_arn)
-        )
-        return judge_attempt(job=found, owned=owned, model_alive=alive)
-
-    def _rolled_back_to(self, *, job: JobRequest, current: PhysicalId) -> PhysicalId | None:
-        """Return the id of a content that `current` replaced in an update that is not final."""
-        for attempt in range(1, MAX_ATTEMPTS + 1):
-            candidate = PhysicalId(
-                environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
-            )
-            record = self.records.read(str(candidate))
-            if record.superseded_by == str(current) and not record.retired:
-                return candidate
-            if not record.exists:
-                return None
-        return None
-
-    def _owns(self, job: Job, owner: PhysicalId) -> bool:
-        return is_owned(
-            tags=tags_of(bedrock=self.bedrock, arn=job.arn),
-            environment=owner.environment,
-            job=owner.job,
-            digest=owner.digest,
-        )
-
-    def _stop(self, job: Job) -> Job | None:
-        """Stop a job and return it as it is after; one that just ended needs no stopping."""
-        try:
-            self.bedrock.stop_model_customization_job(jobIdentifier=job.arn)
-        except ClientError as error:
-            if error_code(error) not in {
-                "ConflictException",
-                "ValidationException",
-                "ResourceNotFoundException",
-            }:
-                raise
-            seen = find_job(bedrock=self.bedrock, name=job.name)
-            if seen is not None and not seen.status.is_over:
-                raise
-            return seen
-        return job
-
-    def _delete_model(self, arn: str) -> None:
-        try:
-            self.bedrock.delete_custom_model(modelIdentifier=arn)
-        except ClientError as error:
-            code = error_code(error)
-            if code == "ResourceNotFoundException":
-                return
-            if code == "ConflictException":
-                raise ModelInUseError(
-                    f"model {arn} cannot be deleted while something uses it: delete its custom "
-                    "model deployments and provisioned throughput first, then delete again, or "
-                    "set the job's on_delete: keep-model"
-                ) from None
-            raise
+def _values(*, job: JobRequest, event: ResourceEvent, now: datetime) -> dict[str, str]:
+    return {
+        **_identity(job.environment, job.job, event=event, now=now),
+        "Request": json.dumps(_kept(event.properties)),
+        "OnReplace": job.on_replace,
+        "OnDelete": job.on_delete,
+    }
 
 
-def _answer(owner: PhysicalId, *, follow: Follow) -> OnEventResult:
+def _identity(environment: str, job: str, *, event: ResourceEvent, now: datetime) -> dict[str, str]:
+    return {
+        "Environment": environment,
+        "Job": job,
+        "StackId": event.stack_id,
+        "LogicalId": event.logical_id,
+        "RequestId": event.request_id,
+        "RequestedAt": now.isoformat(),
+    }
+
+
+def _kept(properties: Mapping[str, object]) -> dict[str, object]:
+    return {key: value for key, value in properties.items() if key != "ServiceToken"}
+
+
+def _of_stack(event: ResourceEvent) -> When:
+    return When(equal={"StackId": (event.stack_id,)})
+
+
+def _owner(row: Row) -> PhysicalId | None:
+    return parse_physical_id(physical_id=row.name, environment=row.environment, job=row.job)
+
+
+def _taken(owner: PhysicalId) -> NameTakenError:
+    return NameTakenError(
+        f"a job named {owner} exists without the tag {ENVIRONMENT_TAG}={owner.environment} and "
+        "the job's other owner tags: it is not this stack's and is left alone; rename the job or "
+        "raise its run"
+    )
+
+
+def _answer(owner: PhysicalId, *, follow: Follow, state: State) -> OnEventResult:
     return {
         "PhysicalResourceId": str(owner),
         "Follow": follow,
-        "Data": {"JobName": str(owner), "ModelName": str(owner), "State": State.SUBMITTED},
+        "Data": {"JobName": str(owner), "ModelName": str(owner), "State": state},
     }
+
+
+def _gone(physical_id: str) -> OnEventResult:
+    return {"PhysicalResourceId": physical_id, "Follow": Follow.NOTHING}
 
 
 def _parse(physical_id: str | None, properties: Mapping[str, object]) -> PhysicalId | None:

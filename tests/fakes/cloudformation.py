@@ -11,9 +11,11 @@ from typing import Any, cast
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import completion_check.handler
+import follower.handler
 import submitter.handler
-from tests.fakes.aws import FakeAws
+from tests.fakes.aws import FakeAws, FakeStack
 
+STACK = "arn:aws:cloudformation:eu-test-1:123456789012:stack/made/1"
 RESPONSE_URL = "https://made-bucket.example/answer?X-Amz-Signature=planted-signature"
 
 
@@ -40,7 +42,9 @@ class Resource:
     aws: FakeAws
     properties: dict[str, Any]
     physical_id: str | None = None
+    stack: str = STACK
     context: Context = field(default_factory=Context)
+    last: dict[str, Any] = field(default_factory=dict)
     pending: dict[str, Any] = field(default_factory=dict)
 
     def create(self) -> dict[str, Any]:
@@ -65,6 +69,19 @@ class Resource:
         with self.aws.called_by("completion_check"):
             return dict(completion_check.handler.handler(event, context))
 
+    def at_rest(self, status: str = "CREATE_COMPLETE", physical_id: str | None = None) -> None:
+        """Let the stack have ended its operation, with an id for its resource."""
+        resources = {"Job": str(physical_id or self.physical_id)}
+        self.aws.stacks[self.stack] = FakeStack(status=status, resources=resources)
+
+    def gone(self) -> None:
+        """Let the stack be deleted."""
+        self.aws.stacks[self.stack] = FakeStack(status="DELETE_COMPLETE")
+
+    def again(self) -> dict[str, Any]:
+        """Send the last request once more, as Lambda does when a function failed."""
+        return self._call(self.last)
+
     def _send(
         self,
         kind: str,
@@ -77,7 +94,7 @@ class Resource:
             "RequestType": kind,
             "RequestId": str(uuid.uuid4()),
             "ResponseURL": RESPONSE_URL,
-            "StackId": "arn:aws:cloudformation:eu-test-1:123456789012:stack/made/1",
+            "StackId": self.stack,
             "LogicalResourceId": "Job",
             "ResourceType": "Custom::BedrockModelCustomizationJob",
             "ResourceProperties": copy.deepcopy(properties or self.properties),
@@ -85,12 +102,37 @@ class Resource:
         }
         if kind != "Create":
             event["PhysicalResourceId"] = physical_id or self.physical_id
-        context = cast("LambdaContext", self.context)
-        sent = json.loads(json.dumps(event))
-        with self.aws.called_by("submitter"):
-            result = submitter.handler.handler(sent, context)
-        answer: dict[str, Any] = json.loads(json.dumps(result))
-        self.pending = {**event, **answer}
+        self.aws.stacks[self.stack] = FakeStack(status=f"{kind.upper()}_IN_PROGRESS")
+        self.last = event
+        answer = self._call(event)
         if physical_id is None:
             self.physical_id = answer["PhysicalResourceId"]
         return answer
+
+    def _call(self, event: dict[str, Any]) -> dict[str, Any]:
+        answer = call_submitter(self.aws, event, self.context)
+        assert answer is not None
+        self.pending = {**event, **answer}
+        return answer
+
+
+def call_submitter(
+    aws: FakeAws, event: dict[str, Any], context: Context | None = None
+) -> dict[str, Any] | None:
+    """Invoke the submitter with an event as it arrives: through JSON."""
+    with aws.called_by("submitter"):
+        result = submitter.handler.handler(
+            json.loads(json.dumps(event)), cast("LambdaContext", context or Context())
+        )
+    answer: dict[str, Any] | None = json.loads(json.dumps(result))
+    return answer
+
+
+def sweep(aws: FakeAws, context: Context | None = None) -> dict[str, Any]:
+    """Run the follower once, then the submissions that it asked for; return what it did."""
+    with aws.called_by("follower"):
+        result = follower.handler.handler({}, cast("LambdaContext", context or Context()))
+    asked, aws.invoked = aws.invoked, []
+    for payload in asked:
+        call_submitter(aws, json.loads(payload))
+    return result

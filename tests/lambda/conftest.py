@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import completion_check.handler
+import follower.handler
 import submitter.handler
-from customization import clients
-from customization.calls import COMPLETION_CHECK_CALLS, SUBMITTER_CALLS
+from customization import clients, patience
+from customization.calls import EVERY_CALL
 from tests.fakes.aws import FakeAws, Wire
 from tests.fakes.cloudformation import Resource
 
@@ -25,7 +26,8 @@ def wire() -> Wire:
 
 @pytest.fixture(scope="session")
 def wired(wire: Wire) -> dict[str, Any]:
-    return {service: wire.client(service) for service in ("bedrock", "dynamodb", "ec2", "s3")}
+    services = ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns")
+    return {service: wire.client(service) for service in services}
 
 
 @pytest.fixture
@@ -35,15 +37,20 @@ def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> I
         "sha256": TRAINING
     }
     for service, client in wired.items():
-        monkeypatch.setattr(clients, service, lambda client=client: client)
+        name = "functions" if service == "lambda" else service
+        monkeypatch.setattr(clients, name, lambda client=client: client)
     monkeypatch.setenv("TABLE_NAME", "made-table")
+    monkeypatch.setenv("TOPIC_ARN", "arn:aws:sns:eu-test-1:123456789012:made-topic")
+    monkeypatch.setenv("SUBMITTER_FUNCTION", "made-submitter")
+    # The longest pauses, so that a test can say how long they are.
+    monkeypatch.setattr(patience, "jitter", lambda ceiling: ceiling)
     monkeypatch.setattr("time.sleep", wire.aws.sleep)
-    for handler in (submitter.handler, completion_check.handler):
+    for handler in (submitter.handler, completion_check.handler, follower.handler):
         monkeypatch.setattr(handler, "now", lambda: wire.aws.now)
     yield wire.aws
     # Whatever a test drove: no function calls what the policies are not made for.
-    assert wire.aws.by_caller.get("submitter", set()) <= set(SUBMITTER_CALLS)
-    assert wire.aws.by_caller.get("completion_check", set()) <= set(COMPLETION_CHECK_CALLS)
+    for function, calls in EVERY_CALL.items():
+        assert wire.aws.by_caller.get(function, set()) <= set(calls), function
 
 
 @pytest.fixture

@@ -19,13 +19,13 @@ from bedrock_finetuning.function_assets import (
     package_files,
     write_zip,
 )
-from customization.calls import COMPLETION_CHECK_CALLS, SUBMITTER_CALLS, Call
+from customization.calls import EVERY_CALL, Call
 from tools import stage_functions
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "lambda"
 DEPENDENCIES = ROOT / "build" / "functions" / "dependencies.zip"
-FUNCTIONS = {"submitter": SUBMITTER_CALLS, "completion_check": COMPLETION_CHECK_CALLS}
+FUNCTIONS = EVERY_CALL
 
 # Runs with no site-packages: what is not in the zip cannot be imported.
 PROBE = """
@@ -54,7 +54,7 @@ def answer(model, **_):
 
 offered = {}
 for service in sorted({service for service, _ in calls}):
-    client = getattr(clients, service)()
+    client = getattr(clients, {"lambda": "functions"}.get(service, service))()
     client.meta.events.register("before-call", answer)
     offered[service] = sorted(client.meta.service_model.operation_names)
     for owner, operation in calls:
@@ -135,7 +135,7 @@ def test_a_call_outside_the_tables_is_not_possible(unpacked: dict[str, Path]) ->
 
 
 def test_the_staged_models_hold_the_tables_calls_and_no_others(unpacked: dict[str, Path]) -> None:
-    every = (*SUBMITTER_CALLS, *COMPLETION_CHECK_CALLS)
+    every = tuple(call for calls in EVERY_CALL.values() for call in calls)
     ran = probe(unpacked["submitter"], "submitter", every)
     assert ran.returncode == 0, f"run make setup: the staged models are old; {ran.stderr}"
     offered = json.loads(ran.stdout.splitlines()[-1])["offered"]
@@ -163,8 +163,8 @@ def test_an_asset_is_small_and_holds_no_needless_file(
         names = archive.namelist()
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
     assert len(names) == len(set(names))
-    other = next(name for name in FUNCTIONS if name != function)
-    for needless in ("__pycache__", ".pyc", "/tests/", "examples", "mypy_boto3", f"{other}/"):
+    others = [f"{name}/" for name in FUNCTIONS if name != function]
+    for needless in ("__pycache__", ".pyc", "/tests/", "examples", "mypy_boto3", *others):
         assert not [name for name in names if needless in name], needless
     assert [name for name in names if "LICENSE" in name]
 

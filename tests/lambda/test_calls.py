@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import copy
+from datetime import timedelta
 
 import pytest
 
 from customization import calls, clients
-from customization.calls import COMPLETION_CHECK_CALLS, SUBMITTER_CALLS, actions, actions_for
+from customization.calls import (
+    COMPLETION_CHECK_CALLS,
+    EVERY_CALL,
+    SUBMITTER_CALLS,
+    actions,
+    actions_for,
+)
 from customization.limits import bedrock_model
 from tests.fakes.aws import FakeAws
-from tests.fakes.cloudformation import Resource
+from tests.fakes.cloudformation import Resource, sweep
 
 
 def drive_every_path(aws: FakeAws, resource: Resource) -> None:
     before = copy.deepcopy(resource.properties)
     resource.create()
     resource.is_complete()
+    resource.at_rest()
+    sweep(aws)
     name = resource.create()["PhysicalResourceId"]
     aws.end_job(name, "Completed")
     resource.create()
@@ -29,14 +38,26 @@ def drive_every_path(aws: FakeAws, resource: Resource) -> None:
     aws.end_job(str(resource.physical_id), "Completed")
     resource.delete()
     resource.is_complete()
+    # What the follower alone does: a queued job, a stray one, the model of one that goes.
+    sweep(aws)
+    for run in ("3", "4", "5"):
+        resource.properties = {**before, "Run": run, "OnDelete": "delete-model"}
+        resource.create()
+    resource.at_rest()
+    aws.now += timedelta(hours=1)
+    aws.end_job(list(aws.jobs)[-2], "Completed")
+    sweep(aws)
+    resource.gone()
+    sweep(aws)
+    sweep(aws)
 
 
 def test_the_functions_call_exactly_what_their_tables_hold(
     aws: FakeAws, resource: Resource
 ) -> None:
     drive_every_path(aws, resource)
-    assert aws.by_caller["submitter"] == set(SUBMITTER_CALLS)
-    assert aws.by_caller["completion_check"] == set(COMPLETION_CHECK_CALLS)
+    for function, table in EVERY_CALL.items():
+        assert aws.by_caller[function] == set(table), function
 
 
 def test_a_call_that_is_not_in_the_table_is_noticed(
@@ -81,8 +102,6 @@ def test_each_call_has_its_actions() -> None:
 
 
 def test_every_call_of_bedrock_exists() -> None:
-    called = {
-        op for service, op in SUBMITTER_CALLS + COMPLETION_CHECK_CALLS if service == "bedrock"
-    }
+    called = {op for table in EVERY_CALL.values() for service, op in table if service == "bedrock"}
     assert called <= set(bedrock_model().operation_names)
     assert calls.services(COMPLETION_CHECK_CALLS) == ("bedrock", "ec2")

@@ -28,7 +28,7 @@ from customization.errors import (
 )
 from submitter.handler import Environment
 from tests.fakes.aws import FakeAws, Fault, RefusalError
-from tests.fakes.cloudformation import Context, Resource
+from tests.fakes.cloudformation import Context, Resource, sweep
 
 Properties = dict[str, Any]
 ASSUME = RefusalError("ValidationException", "Could not assume provided IAM role. Please ensure")
@@ -410,7 +410,7 @@ def test_deleting_a_running_job_stops_it_and_waits_for_its_interfaces(
     assert resource.is_complete() == {"IsComplete": False}
     aws.interfaces.clear()
     assert resource.is_complete() == {"IsComplete": True}
-    assert aws.items[name]["State"] == "Deleted"
+    assert aws.items[name]["DeletedAt"]
 
 
 @pytest.mark.parametrize(("policy", "models"), [("delete-model", 0), ("keep-model", 1)])
@@ -498,6 +498,12 @@ def test_a_superseded_model_goes_only_by_policy_and_after_its_successor_is_compl
         del aws.jobs[names["new"]]
     resource.delete(names["old"], before)
     assert resource.is_complete() == {"IsComplete": True}
+    assert len(aws.models) == (2 if successor in {"Completed", "gone"} else 1)
+    resource.at_rest("UPDATE_COMPLETE")
+    if successor == "gone":
+        aws.now += timedelta(hours=1)
+    sweep(aws)
+    sweep(aws)
     assert {model["modelName"] for model in aws.models.values()} == {names[m] for m in models}
     assert aws.items[names["old"]]["OnReplace"] == policy
     assert "RetiredAt" in aws.items[names["old"]]

@@ -1,0 +1,139 @@
+"""What the state table knows of one id: what was asked, how far its job is, whose it is.
+
+Bedrock knows jobs and CloudFormation knows stacks; a row joins the two, and keeps what neither
+says: that a job waits, what took its place, and which policy holds for its model. It holds names,
+ARNs and settings, never data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from customization.jobs import JobStatus
+from customization.request import ModelPolicy
+
+
+class RowState(StrEnum):
+    """How far the job of an id has come, as far as the functions know."""
+
+    QUEUED = "Queued"
+    """Asked for, and waiting for its turn."""
+    SUBMITTING = "Submitting"
+    """Somebody is asking Bedrock for it: a job may be there or not."""
+    SUBMITTED = "Submitted"
+    """Bedrock has taken it."""
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPED = "Stopped"
+    REFUSED = "Refused"
+    """Bedrock did not take it."""
+    MISSING = "Missing"
+    """Bedrock had taken it and does not know it any more."""
+    WITHDRAWN = "Withdrawn"
+    """Its stack did not want it any more before it was submitted."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more becomes of the job under this name."""
+        return self not in {RowState.QUEUED, RowState.SUBMITTING, RowState.SUBMITTED}
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether somebody has to look: an alarm counts these."""
+        return self in {RowState.FAILED, RowState.REFUSED, RowState.MISSING}
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether the topic hears of it."""
+        return self.is_final and self is not RowState.WITHDRAWN
+
+
+FINAL_OF: Mapping[JobStatus, RowState] = {
+    JobStatus.COMPLETED: RowState.COMPLETED,
+    JobStatus.FAILED: RowState.FAILED,
+    JobStatus.STOPPED: RowState.STOPPED,
+}
+"""The row's state for each status in which a job is over."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One row of the table; times are None until what they tell has happened.
+
+    `superseded_by` is the id that took this one's place in its resource, `went_back` says that it
+    was an older one, by a rollback. `retired_at` is when CloudFormation's clean-up came.
+    `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
+    `policy` says so, its model deleted. `settled_at` says that nothing is left to do.
+    """
+
+    name: str
+    environment: str
+    job: str
+    state: RowState
+    stack_id: str
+    logical_id: str
+    request_id: str
+    requested_at: datetime
+    request: str
+    on_replace: ModelPolicy
+    on_delete: ModelPolicy
+    policy: ModelPolicy = ModelPolicy.KEEP
+    failure: str = ""
+    superseded_by: str | None = None
+    supersedes: str | None = None
+    went_back: bool = False
+    submitting_at: datetime | None = None
+    submitted_at: datetime | None = None
+    refused_at: datetime | None = None
+    ended_at: datetime | None = None
+    announcing_at: datetime | None = None
+    announced_at: datetime | None = None
+    retired_at: datetime | None = None
+    deleted_at: datetime | None = None
+    model_deleted_at: datetime | None = None
+    settled_at: datetime | None = None
+
+    @classmethod
+    def parse(cls, item: Mapping[str, str]) -> Row:
+        """Return the row that an item of the table holds."""
+        return cls(
+            name=item["Id"],
+            environment=item["Environment"],
+            job=item["Job"],
+            state=RowState(item["State"]),
+            stack_id=item["StackId"],
+            logical_id=item["LogicalId"],
+            request_id=item["RequestId"],
+            requested_at=datetime.fromisoformat(item["RequestedAt"]),
+            request=item["Request"],
+            on_replace=ModelPolicy(item["OnReplace"]),
+            on_delete=ModelPolicy(item["OnDelete"]),
+            policy=ModelPolicy(item.get("Policy", ModelPolicy.KEEP)),
+            failure=item.get("Failure", ""),
+            superseded_by=item.get("SupersededBy"),
+            supersedes=item.get("Supersedes"),
+            went_back=item.get("WentBack") == "true",
+            submitting_at=_moment(item, "SubmittingAt"),
+            submitted_at=_moment(item, "SubmittedAt"),
+            refused_at=_moment(item, "RefusedAt"),
+            ended_at=_moment(item, "EndedAt"),
+            announcing_at=_moment(item, "AnnouncingAt"),
+            announced_at=_moment(item, "AnnouncedAt"),
+            retired_at=_moment(item, "RetiredAt"),
+            deleted_at=_moment(item, "DeletedAt"),
+            model_deleted_at=_moment(item, "ModelDeletedAt"),
+            settled_at=_moment(item, "SettledAt"),
+        )
+
+    def is_going(self, *, completed: bool) -> bool:
+        """Whether the job, or its model, is being taken away, so that nobody may adopt it."""
+        if self.deleted_at is None:
+            return False
+        return not completed or self.policy is ModelPolicy.DELETE
+
+
+def _moment(item: Mapping[str, str], name: str) -> datetime | None:
+    return datetime.fromisoformat(item[name]) if name in item else None

@@ -1,0 +1,1 @@
+"""The function that follows jobs after their deployment: to their end, and to their stack's."""
