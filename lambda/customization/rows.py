@@ -64,7 +64,9 @@ class Row:
     """One row of the table; times are None until what they tell has happened.
 
     `superseded_by` is the id that took this one's place in its resource, `went_back` says that it
-    was an older one, by a rollback. `retired_at` is when CloudFormation's clean-up came.
+    was an older one, by a rollback. `adopted` says that it had been replaced when it was wanted
+    again: when the request that wants it fails, it is a replaced one as before. `retired_at` is
+    when CloudFormation's clean-up came.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
     `policy` says so, its model deleted. `settled_at` says that nothing is left to do.
     """
@@ -85,6 +87,7 @@ class Row:
     superseded_by: str | None = None
     supersedes: str | None = None
     went_back: bool = False
+    adopted: bool = False
     submitting_at: datetime | None = None
     submitted_at: datetime | None = None
     refused_at: datetime | None = None
@@ -116,6 +119,7 @@ class Row:
             superseded_by=item.get("SupersededBy"),
             supersedes=item.get("Supersedes"),
             went_back=item.get("WentBack") == "true",
+            adopted=item.get("Adopted") == "true",
             submitting_at=_moment(item, "SubmittingAt"),
             submitted_at=_moment(item, "SubmittedAt"),
             refused_at=_moment(item, "RefusedAt"),

@@ -82,6 +82,8 @@ class Act(StrEnum):
     """Tell the topic and the alarm."""
     RESTORE = "restore"
     """Take back the mark of a replacement that did not come about."""
+    SUPERSEDE = "supersede"
+    """Mark the row as replaced by what its resource stands for."""
     DELETE = "delete"
     """Mark the row: nobody wants its job any more."""
     STOP = "stop"
@@ -175,6 +177,8 @@ def _by_place(
         case Place.CURRENT:
             return _current(row)
         case Place.STRAY:
+            if row.adopted and view.physical_id is not None:
+                return Step(act=Act.SUPERSEDE, why="a request that failed had gone back to it")
             return Step(
                 act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more"
             )

@@ -139,7 +139,7 @@ class Sweep:
                 return job is not None and self._stop(job)
             case Act.DELETE_MODEL:
                 return job is not None and self._delete_model(row=row, job=job)
-            case Act.RESTORE | Act.DELETE | Act.SETTLE | Act.WAIT:
+            case Act.RESTORE | Act.SUPERSEDE | Act.DELETE | Act.SETTLE | Act.WAIT:
                 return self._mark(step, row=row)
 
     def _mark(self, step: Step, *, row: Row) -> bool:
@@ -149,6 +149,8 @@ class Sweep:
         match step.act:
             case Act.RESTORE:
                 values, remove = {"State": row.state}, ("SupersededBy", "WentBack", "RetiredAt")
+            case Act.SUPERSEDE:
+                values = {"SupersededBy": str(self._view(row).physical_id), "RetiredAt": time}
             case Act.DELETE:
                 values = {"DeletedAt": time, "Policy": step.policy or ModelPolicy.KEEP}
             case Act.SETTLE:

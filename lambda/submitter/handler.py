@@ -111,18 +111,30 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
             patience=patience,
             now=now,
         )
-        tries = 0
-        while True:
-            try:
-                return _answer(lifecycle, request=request, queued=queued)
-            except (BotoCoreError, ClientError) as error:
-                if not clients.is_transient(error) or not patience.wait(tries):
-                    raise
-                logger.info("tried again", extra={"error": type(error).__name__})
-            tries += 1
+        return answer(lifecycle, request=request, queued=queued, patience=patience, logger=logger)
 
 
-def _answer(
+def answer(
+    lifecycle: Lifecycle,
+    *,
+    request: ResourceEvent | None,
+    queued: SubmitEvent | None,
+    patience: Patience,
+    logger: Logger,
+) -> OnEventResult | None:
+    """Do what an event asks for, again and again while errors pass by themselves."""
+    tries = 0
+    while True:
+        try:
+            return _do(lifecycle, request=request, queued=queued)
+        except (BotoCoreError, ClientError) as error:
+            if not clients.is_transient(error) or not patience.wait(tries):
+                raise
+            logger.info("tried again", extra={"error": type(error).__name__})
+        tries += 1
+
+
+def _do(
     lifecycle: Lifecycle, *, request: ResourceEvent | None, queued: SubmitEvent | None
 ) -> OnEventResult | None:
     if request is not None:

@@ -135,14 +135,14 @@ class Lifecycle:
                 return self._keep(old, job=job, event=event)
             restored = self._rolled_back_to(job=job, current=old)
             if restored is not None:
-                answer = self._keep(restored, job=job, event=event, by=old)
+                # The one's mark first: a second call finds the other still marked, and goes on.
                 self.table.change(
                     str(old),
                     {"SupersededBy": str(restored), "WentBack": "true"},
                     remove=["SettledAt"],
                     when=_of_stack(event),
                 )
-                return answer
+                return self._keep(restored, job=job, event=event, by=old)
         return self._ensure(job, event=event, old=old)
 
     def _keep(
@@ -159,10 +159,13 @@ class Lifecycle:
         """
         row = self.table.read(str(owner))
         if row is not None and row.superseded_by not in {None, str(by)}:
-            self._take_back(row.superseded_by, event=event)
+            self._take_back(row.superseded_by, current=owner, event=event)
         self.table.change(
             str(owner),
-            _values(job=job, event=event, now=self.now()),
+            {
+                **_values(job=job, event=event, now=self.now()),
+                **({"Adopted": "true"} if by else {}),
+            },
             once={"State": RowState.SUBMITTED},
             remove=_MARKS,
         )
@@ -257,7 +260,10 @@ class Lifecycle:
                 values["State"] = RowState.QUEUED
                 remove += _WRITTEN_LATER
             once = {"QueuedAt": self._time}
+            remove.append("Adopted")
         else:
+            if row is not None and (row.superseded_by or row.retired_at):
+                values["Adopted"] = "true"
             if row is None or row.state is not RowState.COMPLETED:
                 values["State"] = RowState.SUBMITTED
             once = {"SubmittedAt": self._time}
@@ -277,20 +283,28 @@ class Lifecycle:
         if row is None or row.stack_id != event.stack_id:
             return
         if row.superseded_by not in {None, str(by)}:
-            self._take_back(row.superseded_by, event=event)
+            self._take_back(row.superseded_by, current=by, event=event)
         self.table.change(
             str(old), {"SupersededBy": str(by)}, remove=["SettledAt"], when=_of_stack(event)
         )
 
-    def _take_back(self, name: str | None, *, event: ResourceEvent) -> None:
-        """Take away what an Update made that CloudFormation never took."""
+    def _take_back(self, name: str | None, *, current: PhysicalId, event: ResourceEvent) -> None:
+        """Take away what an Update made that CloudFormation never took.
+
+        What that Update did not make but found there is one of its resource's older ids again.
+        """
         row = self.table.read(name) if name else None
         if row is None or row.stack_id != event.stack_id or row.superseded_by is not None:
             return
         owner = _owner(row)
-        if owner is not None and row.deleted_at is None:
-            self.logger.info("never taken by its stack", extra={"physical_id": row.name})
-            self._take_away(owner, policy=row.on_delete)
+        if owner is None or row.deleted_at is not None:
+            return
+        self.logger.info("never taken by its stack", extra={"physical_id": row.name})
+        if row.adopted:
+            marks = {"SupersededBy": str(current), "RetiredAt": self._time}
+            self.table.change(row.name, marks, remove=["SettledAt"], when=_of_stack(event))
+            return
+        self._take_away(owner, policy=row.on_delete)
 
     def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
         found = find_job(bedrock=self.bedrock, name=str(owner))

@@ -1,0 +1,641 @@
+"""The engine in a world of its own: stacks, Lambda, Bedrock and time, moved on by chance.
+
+CloudFormation sends requests and takes answers as its documentation says, and in the ways in which
+it leaves open what happens; Lambda loses answers, repeats events and ends functions at any call;
+calls fail before and after their effect; between any two calls of one function another may run.
+Whatever happens follows from the seed.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from completion_check.progress import Progress
+from customization.errors import CustomizationError
+from customization.events import ResourceEvent, SubmitEvent
+from customization.identity import DIGEST_TAG, ENVIRONMENT_TAG, JOB_TAG
+from customization.patience import Patience
+from customization.table import Table
+from follower.sweep import Sweep
+from submitter.handler import answer
+from submitter.lifecycle import Lifecycle
+from tests.fakes.aws import FakeAws, FakeStack, LostError, RefusalError
+
+LIMIT = 2
+JOBS = ("tone", "voice", "rank")
+DELIVERY = timedelta(minutes=15)
+"""How long Lambda keeps an event that it cannot deliver, as the engine's stack says."""
+FRAMEWORK_WAITS = timedelta(minutes=30)
+"""How long the provider framework waits for a request to be complete."""
+EVENTS_RULE = 4
+
+
+class BrokenError(AssertionError):
+    """An invariant of the engine does not hold."""
+
+
+class CrashError(BaseException):
+    """The end of a function at some call: out of time, out of memory, or a machine that died."""
+
+
+class _Quiet:
+    """A logger that says nothing."""
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *_, **__: None
+
+
+@dataclass
+class Flight:
+    """One request of CloudFormation on its way."""
+
+    kind: str
+    physical_id: str | None
+    properties: dict[str, Any]
+    old_properties: dict[str, Any]
+    number: int
+    sent: datetime
+    answer: dict[str, Any] | None = None
+
+
+@dataclass
+class Stack:
+    """One stack with one job: its operation is a generator that ends each step with a request."""
+
+    number: int
+    job: str
+    status: str = "NONE"
+    physical_id: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    accepted: list[str] = field(default_factory=list)
+    operation: Iterator[None] | None = None
+
+    @property
+    def id(self) -> str:
+        """The stack's ARN."""
+        return f"arn:aws:cloudformation:eu-test-1:123456789012:stack/made-{self.job}/{self.number}"
+
+
+class World:
+    """Everything, at one moment. `faults` is how likely a call fails, a function ends, and so on."""
+
+    def __init__(self, *, seed: int, faults: float = 0.02, base: dict[str, Any]) -> None:
+        self.random = Random(seed)
+        self.aws = _Hooked(self)
+        self.faults = faults
+        self.base = base
+        self.stacks = {job: Stack(number=index, job=job) for index, job in enumerate(JOBS)}
+        self.next_stack = len(JOBS)
+        self.next_request = 0
+        self.late: list[tuple[Stack, Flight]] = []
+        self.asked: list[tuple[str, int]] = []
+        self.depth = 0
+        self.inside: datetime | None = None
+        self.told_again: Counter[str] = Counter()
+        self.ever_completed: set[str] = set()
+        self.foreign: dict[str, Any] = {}
+        self.log: list[str] = []
+        for run in ("1", "2"):
+            location = (base["DatasetName"], run)
+            self.aws.objects["made-bucket", f"{location[0]}/{run}.jsonl"] = {"sha256": run * 64}
+        self.pending_jobs: list[str] = []
+
+    # What happens
+
+    def step(self) -> None:
+        """Let one thing happen, by chance, and look whether all is well."""
+        self.act(self.random.choices(list(ACTIONS), weights=[w for w, _ in ACTIONS.values()])[0])
+
+    def act(self, name: str) -> None:
+        """Let a thing of this name happen, and look whether all is well."""
+        self.log.append(name)
+        ACTIONS[name][1](self)
+        self.check()
+
+    def start_operation(self) -> None:
+        """Have somebody create, update or delete a stack that is at rest."""
+        stack = self.random.choice(list(self.stacks.values()))
+        if stack.operation is not None:
+            return
+        if stack.status in {"NONE", "DELETE_COMPLETE"}:
+            if stack.status == "DELETE_COMPLETE":
+                stack = Stack(number=self.next_stack, job=stack.job)
+                self.next_stack += 1
+                self.stacks[stack.job] = stack
+            stack.operation = self._create(stack, self._properties(stack.job))
+        elif stack.status == "UPDATE_ROLLBACK_FAILED":
+            stack.operation = self.random.choice([self._continue(stack), self._delete_stack(stack)])
+        elif stack.status in {"ROLLBACK_COMPLETE", "DELETE_FAILED"} or self.random.random() < 0.25:
+            stack.operation = self._delete_stack(stack)
+        else:
+            stack.operation = self._update(stack, self._properties(stack.job))
+        self.go_on(stack)
+
+    def go_on(self, stack: Stack | None = None) -> None:
+        """Let an operation take its next step."""
+        under_way = [each for each in self.stacks.values() if each.operation is not None]
+        stack = stack or (self.random.choice(under_way) if under_way else None)
+        if stack is None or stack.operation is None:
+            return
+        operation, stack.operation = stack.operation, None
+        ended = next(operation, "ended") == "ended"
+        if not ended:
+            stack.operation = operation
+        self._publish_stack(stack)
+
+    def sweep(self) -> None:
+        """Wake the follower."""
+        aws = self.aws
+        told = len(aws.published)
+
+        def run() -> None:
+            Sweep(
+                bedrock=aws.clients["bedrock"],
+                cloudformation=aws.clients["cloudformation"],
+                sns=aws.clients["sns"],
+                functions=aws.clients["lambda"],
+                table=self._table(),
+                topic_arn="made",
+                submitter="made",
+                limit=LIMIT,
+                logger=cast("Any", _Quiet()),
+                emit=lambda _: None,
+                now=lambda: aws.now,
+                time_left=lambda: 300,
+            ).run(reserve_seconds=30)
+
+        try:
+            self._invoke(run)
+        except (CrashError, CustomizationError, ClientError, BotoCoreError):
+            pass
+        # Told, and the writing down of it was lost: it may be told again, and only then.
+        for message in aws.published[told:]:
+            told_id = json.loads(message["Message"])["id"]
+            if "AnnouncedAt" not in aws.items[told_id.partition("/")[0]]:
+                self.told_again[told_id] += 1
+        while aws.invoked:
+            self.asked.append((json.loads(aws.invoked.pop())["Submit"], 3))
+
+    def deliver_submission(self) -> None:
+        """Let Lambda call the submitter for the follower, up to three times while it fails."""
+        if not self.asked:
+            return
+        name, left = self.asked.pop(self.random.randrange(len(self.asked)))
+        try:
+            self._invoke(lambda: self._submitter(None, SubmitEvent(name=name)))
+        except (CrashError, CustomizationError, ClientError, BotoCoreError):
+            if left > 1:
+                self.asked.append((name, left - 1))
+
+    def deliver_late(self) -> None:
+        """Let a request arrive that its stack waits for no more."""
+        if not self.late:
+            return
+        stack, flight = self.late.pop(self.random.randrange(len(self.late)))
+        if self.aws.now - flight.sent <= DELIVERY:
+            try:
+                self._invoke(lambda: self._submitter(self._event(stack, flight), None))
+            except (CrashError, CustomizationError, ClientError, BotoCoreError):
+                pass
+
+    def move_job(self) -> None:
+        """Let Bedrock go on with a job."""
+        running = [
+            job for job in self.aws.jobs.values() if job["status"] in {"InProgress", "Stopping"}
+        ]
+        running = [job for job in running if job["jobName"] not in self.foreign]
+        if not running:
+            return
+        job = self.random.choice(running)
+        name = job["jobName"]
+        if job["status"] == "Stopping":
+            # One that was nearly done completes all the same.
+            self._end(name, self.random.choice(["Stopped", "Stopped", "Completed"]))
+        elif self.random.random() < 0.5:
+            self.aws.validated(name)
+        else:
+            self._end(name, self.random.choice(["Completed", "Completed", "Failed", "Stopped"]))
+
+    def pass_time(self) -> None:
+        """Let time pass; not while a function runs, which has minutes only."""
+        if self.depth == 0:
+            self.aws.now += timedelta(minutes=self.random.choice([1, 5, 20, 70]))
+
+    def plant_foreign(self) -> None:
+        """Let somebody else have a job of a name that we would take."""
+        properties = self._properties(self.random.choice(JOBS))
+        request = _job_request(properties)
+        name = request.name(attempt=1)
+        if name in self.aws.jobs or name in self.aws.items:
+            return
+        arguments = request.create_arguments(attempt=1)
+        arguments["jobTags"] = [{"key": ENVIRONMENT_TAG, "value": "prod"}]
+        quiet, self.depth = self.depth, 99
+        self.aws.create_model_customization_job(arguments)
+        self.depth = quiet
+        self.foreign[name] = copy.deepcopy(self.aws.jobs[name])
+
+    # CloudFormation
+
+    def _create(self, stack: Stack, properties: dict[str, Any]) -> Iterator[None]:
+        stack.status = "CREATE_IN_PROGRESS"
+        flight = self._flight("Create", None, properties)
+        done = yield from self._request(stack, flight)
+        if done:
+            self._accept(stack, flight, properties)
+            if self.random.random() < 0.9:
+                stack.status = "CREATE_COMPLETE"
+                return
+        known = flight.answer["PhysicalResourceId"] if flight.answer else None
+        stack.physical_id, stack.properties = known, properties
+        stack.status = "ROLLBACK_IN_PROGRESS"
+        if known is not None:
+            yield
+            # The framework does not pass on the Delete of a Create that gave no id.
+            if not (yield from self._request(stack, self._flight("Delete", known, properties))):
+                stack.status = "DELETE_FAILED"
+                return
+        stack.physical_id, stack.accepted = None, []
+        stack.status = "ROLLBACK_COMPLETE"
+
+    def _update(self, stack: Stack, properties: dict[str, Any]) -> Iterator[None]:
+        stack.status = "UPDATE_IN_PROGRESS"
+        before, before_id = stack.properties, stack.physical_id
+        flight = self._flight("Update", before_id, properties, before)
+        done = yield from self._request(stack, flight, may_be_cancelled=True)
+        new_id = flight.answer["PhysicalResourceId"] if flight.answer else None
+        if done and self.random.random() < 0.85:
+            self._accept(stack, flight, properties)
+            stack.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
+            yield
+            if new_id != before_id:
+                # A clean-up that fails is given up after some tries; the update is done.
+                yield from self._request(stack, self._flight("Delete", before_id, before))
+            stack.status = "UPDATE_COMPLETE"
+            return
+        if done or (new_id is not None and self.random.random() < 0.5):
+            # Another resource failed, or the failure's answer named the new id.
+            stack.physical_id = new_id
+        stack.properties = properties
+        yield from self._back(stack, before)
+
+    def _back(self, stack: Stack, before: dict[str, Any]) -> Iterator[None]:
+        stack.status = "UPDATE_ROLLBACK_IN_PROGRESS"
+        yield
+        failed, failed_id = stack.properties, stack.physical_id
+        flight = self._flight("Update", failed_id, before, failed)
+        if not (yield from self._request(stack, flight)):
+            stack.status = "UPDATE_ROLLBACK_FAILED"
+            stack.operation_before = before  # type: ignore[attr-defined] # for the continuation
+            return
+        assert flight.answer is not None
+        self._accept(stack, flight, before)
+        stack.status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
+        yield
+        # Some emulators, and CloudFormation when it gives up, never send this one.
+        if stack.physical_id != failed_id and self.random.random() < 0.8:
+            yield from self._request(stack, self._flight("Delete", failed_id, failed))
+        stack.status = "UPDATE_ROLLBACK_COMPLETE"
+
+    def _continue(self, stack: Stack) -> Iterator[None]:
+        yield from self._back(stack, stack.operation_before)  # type: ignore[attr-defined] # as above
+
+    def _delete_stack(self, stack: Stack) -> Iterator[None]:
+        stack.status = "DELETE_IN_PROGRESS"
+        if stack.physical_id is not None:
+            flight = self._flight("Delete", stack.physical_id, stack.properties)
+            if not (yield from self._request(stack, flight)):
+                stack.status = "DELETE_FAILED"
+                return
+        stack.physical_id, stack.accepted = None, []
+        stack.status = "DELETE_COMPLETE"
+
+    def _accept(self, stack: Stack, flight: Flight, properties: dict[str, Any]) -> None:
+        assert flight.answer is not None
+        stack.physical_id = flight.answer["PhysicalResourceId"]
+        stack.properties = properties
+        if stack.accepted[-1:] != [stack.physical_id]:
+            stack.accepted.append(str(stack.physical_id))
+
+    def _request(
+        self, stack: Stack, flight: Flight, *, may_be_cancelled: bool = False
+    ) -> Iterator[None]:
+        """Send a request and take its answer; returns whether it was a success."""
+        self._publish_stack(stack)
+        for _ in range(3):
+            if may_be_cancelled and self.random.random() < 0.1:
+                self.late.append((stack, flight))
+                return False
+            try:
+                result = self._invoke(lambda: self._submitter(self._event(stack, flight), None))
+            except CrashError:
+                # The framework says so; or it went too, and Lambda sends the event again.
+                if self.random.random() < 0.5:
+                    return False
+            except (CustomizationError, ClientError, BotoCoreError):
+                return False
+            else:
+                if self.random.random() >= self.faults:
+                    flight.answer = json.loads(json.dumps(result))
+                    break
+            yield
+        if flight.answer is None:
+            return False
+        waited = self.aws.now
+        while self.aws.now - waited < FRAMEWORK_WAITS:
+            yield
+            if may_be_cancelled and self.random.random() < 0.03:
+                return False
+            try:
+                done = self._invoke(lambda: self._is_complete(stack, flight))
+            except (CrashError, CustomizationError, ClientError, BotoCoreError):
+                return False
+            if done:
+                return True
+            self.aws.now += timedelta(seconds=30)
+        return False
+
+    def _flight(
+        self,
+        kind: str,
+        physical_id: str | None,
+        properties: dict[str, Any],
+        old: dict[str, Any] | None = None,
+    ) -> Flight:
+        self.next_request += 1
+        return Flight(
+            kind=kind,
+            physical_id=physical_id,
+            properties=properties,
+            old_properties=old or {},
+            number=self.next_request,
+            sent=self.aws.now,
+        )
+
+    def _event(self, stack: Stack, flight: Flight) -> ResourceEvent:
+        event = {
+            "RequestType": flight.kind,
+            "RequestId": f"request-{flight.number}",
+            "StackId": stack.id,
+            "LogicalResourceId": "Job",
+            "ResourceProperties": flight.properties,
+            **({"OldResourceProperties": flight.old_properties} if flight.old_properties else {}),
+            **({"PhysicalResourceId": flight.physical_id} if flight.physical_id else {}),
+            **(flight.answer or {}),
+        }
+        return ResourceEvent.parse(event)
+
+    def _publish_stack(self, stack: Stack) -> None:
+        resources = {"Job": stack.physical_id} if stack.physical_id else {}
+        self.aws.stacks[stack.id] = FakeStack(status=stack.status, resources=resources)
+
+    def _properties(self, job: str) -> dict[str, Any]:
+        run = self.random.choice(["1", "2", "3"])
+        digest = self.random.choice(["1", "2"])
+        request = {
+            **self.base["Request"],
+            "trainingDataConfig": {"s3Uri": f"s3://made-bucket/tone/{digest}.jsonl"},
+        }
+        return {
+            **self.base,
+            "Job": job,
+            "Run": run,
+            "DatasetDigest": digest * 64,
+            "Request": request,
+            "WaitFor": self.random.choice(["validation", "submission"]),
+            "OnReplace": self.random.choice(["keep-model", "delete-model"]),
+            "OnDelete": self.random.choice(["keep-model", "delete-model"]),
+        }
+
+    # Lambda
+
+    def _invoke(self, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the function returns
+        """Run a function of ours, with others between its calls; it ends within its time."""
+        self.depth += 1
+        started = self.aws.now
+        try:
+            return call()
+        finally:
+            self.depth -= 1
+            if self.depth == 0 and self.aws.now - started > timedelta(minutes=5):
+                raise BrokenError("an invocation went on past its time")
+
+    def _submitter(self, request: ResourceEvent | None, queued: SubmitEvent | None) -> Any:  # noqa: ANN401
+        aws = self.aws
+        patience = Patience(seconds=20, sleep=aws.sleep)
+        lifecycle = Lifecycle(
+            bedrock=aws.clients["bedrock"],
+            s3=lambda: aws.clients["s3"],
+            table=self._table(),
+            limit=LIMIT,
+            logger=cast("Any", _Quiet()),
+            patience=patience,
+            now=lambda: aws.now,
+        )
+        return answer(
+            lifecycle,
+            request=request,
+            queued=queued,
+            patience=patience,
+            logger=cast("Any", _Quiet()),
+        )
+
+    def _is_complete(self, stack: Stack, flight: Flight) -> bool:
+        aws = self.aws
+        progress = Progress(
+            bedrock=aws.clients["bedrock"],
+            ec2=lambda: aws.clients["ec2"],
+            logger=cast("Any", _Quiet()),
+            now=lambda: aws.now,
+        )
+        event = self._event(stack, flight)
+        if flight.answer is not None:
+            event = _with_id(event, flight.answer["PhysicalResourceId"])
+        return progress.is_complete(event)["IsComplete"]
+
+    def _table(self) -> Table:
+        return Table(dynamodb=self.aws.clients["dynamodb"], name="made", pause=lambda _: None)
+
+    # Bedrock
+
+    def _end(self, name: str, status: str) -> None:
+        self.aws.end_job(name, status)
+        if status == "Completed":
+            self.ever_completed.add(name)
+
+    def may_lose(self, name: str) -> bool:
+        """Return whether a model may be deleted now, as the stacks see it."""
+        for stack in self.stacks.values():
+            going = stack.status.startswith(("DELETE", "ROLLBACK"))
+            if name not in stack.accepted or going:
+                continue
+            if stack.physical_id == name and "ROLLBACK" not in stack.status:
+                return False
+            # Superseded: one that came later must have a model, or have had one.
+            after = stack.accepted[stack.accepted.index(name) + 1 :]
+            if stack.accepted[-1] == name or not self.ever_completed & set(after):
+                return False
+        return True
+
+    # What must hold
+
+    def check(self) -> None:
+        """Raise BrokenError when an invariant does not hold now."""
+        living: Counter[tuple[str, ...]] = Counter()
+        running = 0
+        for name, job in self.aws.jobs.items():
+            if name in self.foreign:
+                if job != self.foreign[name]:
+                    raise BrokenError(f"the foreign job {name} was changed")
+                continue
+            if job["status"] not in {"InProgress", "Stopping"}:
+                continue
+            running += 1
+            if job["status"] == "InProgress" and "DeletedAt" not in self.aws.items.get(name, {}):
+                tags = self.aws.tags[job["jobArn"]]
+                living[tags[ENVIRONMENT_TAG], tags[JOB_TAG], tags[DIGEST_TAG]] += 1
+        for content, number in living.items():
+            if number > 1:
+                raise BrokenError(f"{number} living jobs for {content}")
+        if running > LIMIT:
+            raise BrokenError(f"{running} jobs are in progress, {LIMIT} may be")
+
+    def finish(self) -> None:
+        """Let everything come to rest without further faults, and look at what is left."""
+        self.faults = 0.0
+        for _ in range(400):
+            if not any(stack.operation for stack in self.stacks.values()):
+                break
+            self.go_on()
+            self.move_job()
+            if self.random.random() < 0.2:
+                self.sweep()
+        self._rest()
+        current = {stack.physical_id for stack in self.stacks.values() if stack.physical_id}
+        accepted = {name for stack in self.stacks.values() for name in stack.accepted}
+        for name, job in self.aws.jobs.items():
+            owned = name in current | accepted or name in self.foreign
+            if job["status"] == "InProgress" and not owned:
+                raise BrokenError(f"the job {name} runs and nobody wants it")
+        for _ in range(200):
+            self.move_job()
+            if not self._rest():
+                break
+        self._look_at_the_end(current)
+
+    def _rest(self) -> int:
+        """Sweep and submit until nothing changes; return how many jobs run."""
+        for _ in range(8):
+            self.aws.now += timedelta(minutes=10)
+            self.sweep()
+            while self.asked:
+                self.deliver_submission()
+        return sum(
+            job["status"] in {"InProgress", "Stopping"}
+            for name, job in self.aws.jobs.items()
+            if name not in self.foreign
+        )
+
+    def _look_at_the_end(self, current: set[str]) -> None:
+        told = Counter(json.loads(each["Message"])["id"] for each in self.aws.published)
+        for name, row in self.aws.items.items():
+            if name.startswith("request#") or name == "ledger":
+                continue
+            state = row["State"]
+            if state in {"Queued", "Submitting", "Submitted"}:
+                raise BrokenError(f"{name} is still {state}")
+            if state != "Withdrawn" and "AnnouncedAt" not in row:
+                raise BrokenError(f"{name} is {state} and was never announced")
+            job = self.aws.jobs.get(name)
+            alive = job is not None and job.get("outputModelArn") in self.aws.models
+            if (
+                name not in current
+                and alive
+                and "DeletedAt" in row
+                and row.get("Policy") == "delete-model"
+            ):
+                raise BrokenError(f"the model of {name} is left behind")
+        for id_, times in told.items():
+            if times > 1 + self.told_again[id_]:
+                raise BrokenError(f"{id_} was told {times} times")
+        ledger = self.aws.items.get("ledger", {})
+        left = json.loads(ledger.get("Running", "[]")) + json.loads(ledger.get("Waiting", "[]"))
+        if left:
+            raise BrokenError(f"places are held by {left}")
+
+
+def _with_id(event: ResourceEvent, physical_id: str) -> ResourceEvent:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(event, physical_id=physical_id)
+
+
+def _job_request(properties: dict[str, Any]) -> Any:  # noqa: ANN401
+    from customization.request import JobRequest  # noqa: PLC0415
+
+    return JobRequest.from_properties(properties)
+
+
+class _Hooked(FakeAws):
+    """A fake in which anything may happen before and after each call."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self.world = world
+        services = ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns")
+        self.clients = {service: self.direct(service) for service in services}
+
+    def before_call(self, operation: str) -> None:
+        world = self.world
+        self.calls.clear()
+        if world.depth == 0 or world.faults == 0:
+            return
+        chance = world.random.random()
+        if chance < world.faults / 4:
+            raise CrashError
+        if chance < world.faults / 2:
+            raise RefusalError("ThrottlingException", "made up", 429)
+        if chance < world.faults * 0.75:
+            raise RefusalError("InternalServerException", "made up", 500)
+        if world.depth == 1 and world.random.random() < 0.04:
+            name = world.random.choice(("sweep", "submission", "late", "job", "go on"))
+            world.log.append(f"  in between ({operation}): {name}")
+            ACTIONS[name][1](world)
+
+    def after_call(self, operation: str) -> None:
+        world = self.world
+        if world.depth == 0 or world.faults == 0:
+            return
+        chance = world.random.random()
+        if chance < world.faults / 4:
+            raise CrashError
+        if chance < world.faults / 2:
+            raise LostError
+
+    def delete_custom_model(self, p: dict[str, Any]) -> dict[str, Any]:
+        model = self.models.get(p["modelIdentifier"])
+        if model is not None and not self.world.may_lose(model["modelName"]):
+            raise BrokenError(f"the model {model['modelName']} was lost before its successor's")
+        return super().delete_custom_model(p)
+
+
+ACTIONS: dict[str, tuple[int, Callable[[World], None]]] = {
+    "operation": (3, World.start_operation),
+    "go on": (8, World.go_on),
+    "sweep": (3, World.sweep),
+    "submission": (3, World.deliver_submission),
+    "late": (1, World.deliver_late),
+    "job": (5, World.move_job),
+    "time": (2, World.pass_time),
+    "foreign": (1, World.plant_foreign),
+}
+"""What may happen, and how often."""
