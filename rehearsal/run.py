@@ -101,4 +101,6 @@ def end_kept() -> None:
         RehearsalError: there is none.
     """
     if not kept.end():
-        raise RehearsalError("no rehearsal is kept", fix="start one with `finetune rehearse --keep`")
+        raise RehearsalError(
+            "no rehearsal is kept", fix="start one with `finetune rehearse --keep`"
+        )

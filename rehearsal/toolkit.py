@@ -197,5 +197,3 @@ class Toolkit:
             fix=f"read {outcome.log} and {self.children.logs / 'emulator.log'}",
             reasons=tuple(dict.fromkeys(reasons)),
         )
-
-

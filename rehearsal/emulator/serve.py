@@ -91,7 +91,9 @@ def main(arguments: list[str]) -> None:
     options = Options.read(Path(arguments[0]))
     found = importlib.metadata.version("ministack")
     if found != MINISTACK:
-        raise SystemExit(f"the rehearsal needs ministack {MINISTACK}, found {found}: run make setup")
+        raise SystemExit(
+            f"the rehearsal needs ministack {MINISTACK}, found {found}: run make setup"
+        )
     environment.apply(options=options, environment=os.environ)
     (options.state / "tmp").mkdir(parents=True, exist_ok=True)
     if options.ends_with_parent:

@@ -27,6 +27,7 @@ from rehearsal.watching import wait_for_end
 from settings import Settings
 
 _JOB_TIMEOUT = 120.0
+_LINE = 220
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,7 @@ def judge(*, fault: Fault, refusals: Sequence[str]) -> FaultResult:
     )
 
 
-def plant(
-    *, fault: Fault, assembly: Assembly, environment_prefix: str
-) -> dict[str, Template]:
+def plant(*, fault: Fault, assembly: Assembly, environment_prefix: str) -> dict[str, Template]:
     """The templates that the fault changes, changed.
 
     Raises:
@@ -218,7 +217,14 @@ def run_faults(
         planted = [fault for fault in faults if not fault.fresh]
         if not planted:
             return
-        field = _deployed(session, client, assembly, settings, config, narration)
+        field = _deployed(
+            session=session,
+            client=client,
+            assembly=assembly,
+            settings=settings,
+            config=config,
+            narration=narration,
+        )
         with narration.step("control: the job completes without a fault"):
             field.control("before")
         for fault in planted:
@@ -243,6 +249,7 @@ def run_faults(
 
 
 def _deployed(
+    *,
     session: Session,
     client: Client,
     assembly: Assembly,
@@ -259,5 +266,8 @@ def _deployed(
 
 
 def _shortened(text: str, *, full: bool) -> str:
+    """A refusal on one line; the middle goes first, for the cause stands at the end."""
     sentence = " ".join(text.split())
-    return sentence if full or len(sentence) <= 200 else f"{sentence[:199]}…"
+    if full or len(sentence) <= _LINE:
+        return sentence
+    return f"{sentence[: _LINE // 3]} … {sentence[-(2 * _LINE // 3) :]}"
