@@ -14,6 +14,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config"
 
+_ACCOUNT = re.compile(r"<AWS::AccountId>|(?<=:)[0-9]{12}(?=:)")
+
 _PSEUDO = {
     "AWS::AccountId": "ACCOUNT",
     "AWS::Partition": "aws",
@@ -58,12 +60,13 @@ class Deployment:
         self,
         *,
         environment: str,
-        templates: Mapping[str, Mapping[str, Any]],
+        templates: Mapping[str, dict[str, Any]],
         dependencies: Mapping[str, frozenset[str]],
         prefix_lists: Mapping[str, str],
     ) -> None:
         prefix = f"finetune-{environment}-"
         self.environment = environment
+        self.templates = templates
         self.prefix_lists = prefix_lists
         self.dependencies = {
             name.removeprefix(prefix): frozenset(each.removeprefix(prefix) for each in needed)
@@ -127,7 +130,9 @@ class Deployment:
     def text(self, value: Any, *, stack: str) -> str:  # noqa: ANN401
         """A value of a template as a person reads it: `ACCOUNT` for the account's number."""
         match value:
-            case str() | int() | float() | bool():
+            case str():
+                return _ACCOUNT.sub("ACCOUNT", value)
+            case int() | float():
                 return str(value)
             case {"Ref": name} if name in _PSEUDO:
                 return _PSEUDO[name]
@@ -144,7 +149,7 @@ class Deployment:
             finding = finding.replace(export, f"<{owner.path}>")
         for each in self.resources:
             finding = finding.replace(f"<{each.logical_id}.", f"<{each.path}.")
-        return re.sub(r"<AWS::AccountId>|(?<=:)[0-9]{12}(?=:)", "ACCOUNT", finding)
+        return _ACCOUNT.sub("ACCOUNT", finding)
 
 
 def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - a piece of a template

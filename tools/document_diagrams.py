@@ -277,9 +277,11 @@ def _draw_paths(
         for path in allowed_paths(deployment):
             if path.source != source.group or path.target == path.source:
                 continue
-            target = by_service.get(path.target)
-            for each in [target] if target else by_group.get(path.target, [path.target]):
-                chart.edge(source.key, each, path.traffic)
+            targets = by_group.get(path.target) or [by_service.get(path.target, path.target)]
+            for target in targets:
+                if target == path.target:
+                    chart.node(target, target)
+                chart.edge(source.key, target, path.traffic)
 
 
 def _draw_calls(
@@ -327,8 +329,8 @@ def _tenants(deployment: Deployment) -> Iterator[_Tenant]:
         label: str,
         *,
         stack: str,
-        groups: Any,
-        subnets: Any,  # noqa: ANN401
+        groups: list[object],
+        subnets: list[object],
     ) -> _Tenant:
         (group,) = deployment.owners(groups, stack=stack)
         owners = deployment.owners(subnets, stack=stack)

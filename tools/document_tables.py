@@ -166,7 +166,7 @@ def render_endpoint_policies(deployment: Deployment) -> str:
         document = endpoint.properties["PolicyDocument"]
         found = zip(document["Statement"], statements(document), strict=True)
         for statement, (_, actions, resources) in found:
-            texts = [deployment.text(each, stack=endpoint.stack) for each in resources]
+            texts = sorted(deployment.text(each, stack=endpoint.stack) for each in resources)
             who = _who(deployment, statement.get("Condition", {}), stack=endpoint.stack)
             rows.append(
                 (
