@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -122,29 +123,51 @@ def test_a_way_out_of_the_vpc_is_shown(
     assert "WAYS OUT: InternetGateway" in render_network(changed(internet_gateway))
 
 
-def test_people_and_account_appear_in_no_document(tmp_path: Path) -> None:
+def with_settings(folder: Path, **changes: Any) -> Deployment:
+    """The deployment of dev with other settings."""
     values = yaml.safe_load((CONFIG / "dev.yaml").read_text(encoding="utf-8"))
-    values["account"] = "210987654321"
-    values["people"] = {group: ["role/somebody-else"] for group in values["people"]}
     for path in CONFIG.iterdir():
-        (tmp_path / path.name).write_bytes(path.read_bytes())
-    (tmp_path / "dev.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    deployment = synthesised("dev", directory=tmp_path)
+        (folder / path.name).write_bytes(path.read_bytes())
+    # JSON is YAML, and has no aliases.
+    (folder / "dev.yaml").write_text(json.dumps({**values, **changes}), encoding="utf-8")
+    return synthesised("dev", directory=folder)
+
+
+@pytest.mark.parametrize("jobs", [0, 2])
+def test_other_jobs_are_drawn_too(jobs: int, tmp_path: Path) -> None:
+    settings = yaml.safe_load((CONFIG / "dev.yaml").read_text(encoding="utf-8"))
+    job = settings["jobs"]["policy-review"]
+    deployment = with_settings(tmp_path, jobs={f"job-{number}": job for number in range(jobs)})
+
+    assert render_network(deployment).count("interfaces of a job") == min(jobs, 1)
+    assert render_stacks(deployment).count('["job-job-') == jobs
+    for name in DOCUMENTS:
+        assert render_document(name, shown=deployment)
+
+
+def test_people_and_account_appear_in_no_document(tmp_path: Path) -> None:
+    groups = ("uploaders", "readers", "invokers", "administrators")
+    deployment = with_settings(
+        tmp_path,
+        account="210987654321",
+        people={group: ["role/somebody-else"] for group in groups},
+    )
 
     for name in DOCUMENTS:
         assert render_document(name, shown=deployment) == (ROOT / name).read_text(encoding="utf-8")
 
 
-def test_the_diagram_has_every_group_endpoint_and_subnet(dev: Deployment) -> None:
-    text = render_network(dev)
+def test_the_diagram_has_every_group_endpoint_and_subnet(tmp_path: Path) -> None:
+    network = {"training_zones": ["a", "c", "d"], "service_zones": ["b", "e"]}
+    text = render_network(with_settings(tmp_path, network=network))
     nodes = dict(re.findall(r'(n\d+)[\[(/]+"([^"]+)"', text))
     labels = set(nodes.values())
 
     assert {"S3 gateway endpoint", "DynamoDB gateway endpoint", "KMS endpoint"} <= labels
     assert {"Bedrock endpoint", "submitter (Lambda)", "data bucket"} <= labels
     assert any(label.startswith("interfaces of a job") for label in labels)
-    assert "training subnets, zones a, b, c, d, e, f" in labels
-    assert "service subnets, zones a, b" in labels
+    assert "training subnets, zones a, c, d" in labels
+    assert "service subnets, zones b, e" in labels
 
 
 def test_the_diagram_has_every_allowed_path(dev: Deployment) -> None:
@@ -199,15 +222,16 @@ def test_the_stacks_are_drawn_in_one_direction(dev: Deployment) -> None:
 
 
 def test_the_cost_follows_endpoints_zones_and_keys(
-    dev: Deployment, changed: Callable[[Change], Deployment]
+    changed: Callable[[Change], Deployment],
 ) -> None:
-    def third_zone(templates: Templates) -> None:
+    def in_zones(templates: Templates, count: int) -> None:
         for each in resources(templates, "network").values():
             if each["Type"] == "AWS::EC2::VPCEndpoint":
-                each["Properties"]["SubnetIds"].append(each["Properties"]["SubnetIds"][0])
+                each["Properties"]["SubnetIds"] = each["Properties"]["SubnetIds"][:1] * count
 
-    assert "**$31.20**" in render_cost([dev])
-    assert "**$45.80**" in render_cost([changed(third_zone)])
+    # Two endpoints at 0.01 an hour and zone, 730 hours; two keys at 1 a month.
+    assert "**$31.20**" in render_cost([changed(lambda templates: in_zones(templates, 2))])
+    assert "**$45.80**" in render_cost([changed(lambda templates: in_zones(templates, 3))])
 
 
 def test_a_resource_of_unknown_cost_is_refused(changed: Callable[[Change], Deployment]) -> None:
