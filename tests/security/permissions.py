@@ -7,7 +7,7 @@ both directions, so a permission that is not here is a finding, and so is one th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 
 from settings import Settings
 from tests.security.deployment import Deployment
@@ -19,13 +19,28 @@ DATASETS = "fine-tuning-datasets/*"
 OUTPUTS = "outputs/*"
 
 
+def permissions_of(deployment: Deployment) -> Permissions:
+    """The policies that the design gives an environment; worked out once for the same names.
+
+    Thousands of weakened copies share their settings, and with them what they are held to.
+    """
+    framework = tuple(_role_of(deployment, f"framework.{step}") for step in _FRAMEWORK)
+    key = (id(deployment.settings), framework)
+    if key not in _KNOWN:
+        _KNOWN[key] = Permissions(deployment, framework=framework)
+    return _KNOWN[key]
+
+
+_FRAMEWORK = ("onEvent", "isComplete")
+
+
 class Permissions:
     """The policies of one environment.
 
     `role_policies` and `trust` are by the role's name.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, *, framework: tuple[str, ...]) -> None:
         self._deployment = deployment
         settings = deployment.settings
         self.settings: Settings = settings
@@ -36,8 +51,7 @@ class Permissions:
             for purpose in ("submitter", "completion-check", "flow-logs", "uploader", "reader")
         }
         self.names["customization"] = f"AmazonBedrock-finetune-{env}-{region}-customization"
-        self.names["on-event"] = _role_of(deployment, "framework.onEvent")
-        self.names["complete"] = _role_of(deployment, "framework.isComplete")
+        self.names["on-event"], self.names["complete"] = framework
         self.names["waiter"] = "EngineFrameworkProviderwaiterstatemachineRole"
         self.names["default-group"] = "CustomVpcRestrictDefaultSGCustomResourceProviderRole"
         self.roles = {purpose: arn("iam", f"role/{name}") for purpose, name in self.names.items()}
@@ -144,6 +158,7 @@ class Permissions:
             "s3:PutObject", on=f"{self.bucket}/{OUTPUTS}", when=self._ours
         )
 
+    @cache  # noqa: B019 - as many as there are settings in a run
     def role_policies(self, job_group: str) -> dict[str, set[Grant]]:
         """What each role may do, by the role's name.
 
@@ -260,7 +275,7 @@ class Permissions:
             )
         )
 
-    @property
+    @cached_property
     def _submitter(self) -> set[Grant]:
         ours = self.settings.environment
         tag = "finetune:environment"
@@ -322,7 +337,7 @@ class Permissions:
             | self._keeps_failed_events
         )
 
-    @property
+    @cached_property
     def _completion_check(self) -> set[Grant]:
         return (
             allow("bedrock:GetModelCustomizationJob", on=self.jobs)
@@ -331,7 +346,7 @@ class Permissions:
             | self._keeps_failed_events
         )
 
-    @property
+    @cached_property
     def trust(self) -> dict[str, set[Grant]]:
         """Who may take each role, by the role's name."""
 
@@ -389,7 +404,7 @@ class Permissions:
             on="*",
         )  # fmt: skip
 
-    @property
+    @cached_property
     def data_key_policy(self) -> set[Grant]:
         """The policy of the data key."""
         env = self.settings.environment
@@ -467,7 +482,7 @@ class Permissions:
             )
         )
 
-    @property
+    @cached_property
     def model_key_policy(self) -> set[Grant]:
         """The policy of the model key."""
         keys = self.settings.keys
@@ -513,7 +528,7 @@ class Permissions:
             "s3:*", by="*", on=both, when={"NumericLessThan": {"s3:TlsVersion": "1.2"}}
         )
 
-    @property
+    @cached_property
     def data_bucket_policy(self) -> set[Grant]:
         """The policy of the data bucket: nothing but denials."""
         objects = f"{self.bucket}/*"
@@ -576,7 +591,7 @@ class Permissions:
             )
         return found
 
-    @property
+    @cached_property
     def logs_bucket_policy(self) -> set[Grant]:
         """The policy of the access-log bucket: S3's log delivery writes the data bucket's logs."""
         return self._tls_1_2(self.logs_bucket) | allow(
@@ -589,7 +604,7 @@ class Permissions:
             },
         )
 
-    @property
+    @cached_property
     def queue_policy(self) -> set[Grant]:
         """The policy of the dead-letter queue."""
         return self._tls("sqs", self.queue) | allow(
@@ -599,7 +614,7 @@ class Permissions:
             when={"ArnEquals": {"aws:SourceArn": self.rule}},
         )
 
-    @property
+    @cached_property
     def topic_policy(self) -> set[Grant]:
         """The policy of the topic."""
         return deny(
@@ -617,7 +632,7 @@ class Permissions:
             },
         )
 
-    @property
+    @cached_property
     def endpoint_policies(self) -> dict[str, set[Grant]]:
         """The policies of the VPC endpoints, by service."""
 
@@ -665,6 +680,9 @@ class Permissions:
                 "submitter",
             ),
         }
+
+
+_KNOWN: dict[tuple[int, tuple[str, ...]], Permissions] = {}
 
 
 def _role_of(deployment: Deployment, handler: str) -> str:

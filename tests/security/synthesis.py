@@ -25,6 +25,23 @@ VALUES: Final[Mapping[str, Any]] = {
 }
 """Correct settings that variants start from."""
 
+EVERY_OPTION: Final[Mapping[str, Any]] = {
+    **VALUES,
+    "permissions_boundary": "boundary",
+    "keys": {"direct_kms": True},
+    "engine": {"reserved_concurrency": 2},
+    "network": {"scoped_s3_endpoint_policy": False},
+    "jobs": {
+        "review": {
+            "base_model": "amazon.nova-lite-v1:0:300k",
+            "dataset": "reviews",
+            "validation_dataset": "held-back",
+            "hyperparameters": {"epochCount": 2},
+        }
+    },
+}
+"""Correct settings that take the other side of what the settings of dev take by default."""
+
 
 def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) -> None:
     """Write a settings file and a lock file with every data set that its jobs name."""
