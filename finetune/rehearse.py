@@ -169,13 +169,14 @@ def _missed(result: "FaultResult") -> Finding:
 
 
 def _failed(error: "RehearsalError") -> CommandError:
+    from rehearsal.errors import KeptRehearsalError  # noqa: PLC0415
+
     reasons = "".join(f"\n  - {' '.join(reason.split())}" for reason in error.reasons)
     finding = Finding(
         id="rehearsal-failed", level="error", message=f"{error.message}{reasons}", fix=error.fix
     )
-    return CommandError(
-        code=ExitCode.FINDINGS, findings=[finding], result={"reasons": list(error.reasons)}
-    )
+    code = ExitCode.USAGE if isinstance(error, KeptRehearsalError) else ExitCode.FINDINGS
+    return CommandError(code=code, findings=[finding], result={"reasons": list(error.reasons)})
 
 
 def _wrong_settings(error: "SettingsError") -> CommandError:

@@ -14,5 +14,5 @@ class RehearsalError(Exception):
         """Refusals behind it, first cause first."""
 
 
-class InterruptedRehearsalError(Exception):
-    """Someone pressed Ctrl-C."""
+class KeptRehearsalError(RehearsalError):
+    """There is no kept rehearsal to end, or one that must be ended first."""

@@ -39,7 +39,7 @@ def prepare(
             assembly = app.result()
             return account.result(), assembly
         except BaseException:
-            session.children.end_all()
+            session.end()
             raise
 
 
@@ -212,7 +212,9 @@ def run(
         results = read_results(client=client, settings=settings)
     with narration.step("cdk diff: no differences"):
         session.toolkit.diff(client=client, assembly=assembly, stacks=[*shared, *jobs])
-    if not session.keep:
+    if settings.storage.retain and not session.keep:
+        narration.say("not destroyed: the settings keep data, keys and logs (storage.retain)")
+    elif not session.keep:
         with narration.step("buckets emptied by an administrator"):
             empty_buckets(client=client, settings=settings)
         with narration.step("cdk destroy"):

@@ -60,15 +60,20 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.children.end_all()
         if self.keep and error is None:
+            self.children.end_all()
             return
-        if self.emulator is not None:
-            self.emulator.end()
+        self.end()
         if error is None or isinstance(error, KeyboardInterrupt):
             shutil.rmtree(self.state, ignore_errors=True)
         else:
             self._keep_only_logs()
+
+    def end(self) -> None:
+        """End every process of this rehearsal; calls that wait for one of them fail soon."""
+        self.children.end_all()
+        if self.emulator is not None:
+            self.emulator.end()
 
     def _keep_only_logs(self) -> None:
         for name in ("refusals.jsonl", "ignored-properties.json"):

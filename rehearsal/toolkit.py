@@ -57,6 +57,10 @@ class Assembly:
         found: Template = json.loads(self.template_file(stack).read_text(encoding="utf-8"))
         return found
 
+    def templates(self) -> dict[str, Template]:
+        """Every stack's template, by stack name."""
+        return {stack: self.template(stack) for stack in self.stacks()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Toolkit:

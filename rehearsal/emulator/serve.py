@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -24,7 +25,8 @@ def _end_with_parent() -> None:
         # Not sys.stdin: the interpreter would wait for its lock when it ends.
         while os.read(0, 1):
             pass
-        os._exit(0)
+        # With the functions it runs: they are in its process group.
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 
