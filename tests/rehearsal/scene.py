@@ -25,6 +25,8 @@ ENDED = ("Completed", "Failed", "Stopped")
 _numbers = itertools.count(1)
 
 Document = dict[str, Any]
+Change = Callable[[Document], object]
+"""A change to the resources of a template, in place."""
 
 
 def allow(action: str | list[str], resource: str | list[str], **condition: Any) -> Document:
@@ -100,7 +102,10 @@ class Scene:
         region, account = self.client.region, self.client.account
         bucket = {"Fn::GetAtt": ["Bucket", "Arn"]}
         objects = {"Fn::Sub": "${Bucket.Arn}/*"}
-        data_key, model_key = {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Fn::GetAtt": ["ModelKey", "Arn"]}
+        data_key, model_key = (
+            {"Fn::GetAtt": ["DataKey", "Arn"]},
+            {"Fn::GetAtt": ["ModelKey", "Arn"]},
+        )
         through_s3 = {"kms:ViaService": f"s3.{region}.amazonaws.com"}
         through_bedrock = {"kms:ViaService": f"bedrock.{region}.amazonaws.com"}
         customize = ["kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt", "kms:CreateGrant"]
@@ -180,9 +185,7 @@ class Scene:
                             "Version": "2012-10-17",
                             "Statement": [
                                 {
-                                    **allow(
-                                        ["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "*"
-                                    ),
+                                    **allow(["s3:GetObject", "s3:PutObject", "s3:ListBucket"], "*"),
                                     "Principal": "*",
                                 }
                             ],
@@ -276,9 +279,7 @@ class Scene:
                             ],
                         ),
                         allow(["bedrock:TagResource", "bedrock:ListTagsForResource"], "*"),
-                        allow(
-                            ["bedrock:Get*", "bedrock:List*", "bedrock:DeleteCustomModel"], "*"
-                        ),
+                        allow(["bedrock:Get*", "bedrock:List*", "bedrock:DeleteCustomModel"], "*"),
                         allow(
                             "bedrock:StopModelCustomizationJob",
                             "*",
@@ -316,7 +317,10 @@ class Scene:
         """
         body, names = json.dumps(template), {"StackName": self.name}
         arguments = {**names, "TemplateBody": body, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+        seen = set()
         if self.ids:
+            before = self.cloudformation.describe_stack_events(**names)["StackEvents"]
+            seen = {event["EventId"] for event in before}
             self.cloudformation.update_stack(**arguments)
         else:
             self.cloudformation.create_stack(**arguments)
@@ -327,11 +331,15 @@ class Scene:
             time.sleep(0.05)
         if stack["StackStatus"] not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
             events = self.cloudformation.describe_stack_events(**names)["StackEvents"]
-            failed = [e for e in events if e["ResourceStatus"].endswith("_FAILED")]
-            raise AssertionError(failed[-1]["ResourceStatusReason"])
+            failed = [
+                event["ResourceStatusReason"]
+                for event in reversed(events)
+                if event["ResourceStatus"].endswith("_FAILED") and event["EventId"] not in seen
+            ]
+            raise AssertionError(failed[0])
         self.ids = {o["OutputKey"]: o["OutputValue"] for o in stack["Outputs"]}
 
-    def changed(self, change: Callable[[Document], object]) -> None:
+    def changed(self, change: Change) -> None:
         """Deploy the sound template after a change to its resources."""
         template = copy.deepcopy(self.template())
         change(template["Resources"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.rehearsal.scene import LEGACY, Document, Scene, allow
+from rehearsal.client import Client
+from tests.rehearsal.scene import LEGACY, Change, Document, Scene, allow
 
 _NOBODYS_SUBNET = "subnet-0123456789abcdef0"
 
@@ -90,9 +90,7 @@ def test_tags_of_jobs_and_models_are_listed(sound: Scene) -> None:
         ({"roleArn": "arn:aws:iam::111122223333:user/me"}, "regular expression pattern"),
     ],
 )
-def test_what_the_api_model_forbids_is_refused(
-    sound: Scene, change: Document, reason: str
-) -> None:
+def test_what_the_api_model_forbids_is_refused(sound: Scene, change: Document, reason: str) -> None:
     assert reason in sound.refusal(**change)
 
 
@@ -142,9 +140,7 @@ def _without(resources: Document, role: str, action: str) -> None:
         ("kms:CreateGrant", "kms:DescribeKey on resource"),
     ],
 )
-def test_a_caller_without_a_permission_is_refused(
-    scene: Scene, action: str, reason: str
-) -> None:
+def test_a_caller_without_a_permission_is_refused(scene: Scene, action: str, reason: str) -> None:
     scene.changed(lambda resources: _without(resources, "Caller", action))
     refusal = scene.refusal()
     assert reason in refusal
@@ -175,9 +171,7 @@ def test_a_condition_on_tags_is_decided_with_the_tags_that_are_sent(scene: Scene
     ("condition", "value"),
     [("aws:SourceAccount", "999999999999"), ("aws:SourceArn", "arn:aws:bedrock:*:*:other/*")],
 )
-def test_a_role_that_trusts_other_jobs_is_refused(
-    scene: Scene, condition: str, value: str
-) -> None:
+def test_a_role_that_trusts_other_jobs_is_refused(scene: Scene, condition: str, value: str) -> None:
     def distrust(resources: Document) -> None:
         policy = resources["Customization"]["Properties"]["AssumeRolePolicyDocument"]
         for block in policy["Statement"][0]["Condition"].values():
@@ -193,7 +187,7 @@ def test_a_role_without_the_model_key_is_refused(scene: Scene) -> None:
     assert "may not use the model key" in scene.refusal()
 
 
-def _only_through(service: str) -> Any:
+def _only_through(service: str) -> Change:
     def change(resources: Document) -> None:
         for key in ("DataKey", "ModelKey"):
             for statement in resources[key]["Properties"]["KeyPolicy"]["Statement"][1:]:
@@ -235,9 +229,7 @@ def test_the_encryption_context_is_the_bucket(scene: Scene) -> None:
         ("ec2:CreateNetworkInterfacePermission", "ec2:CreateNetworkInterfacePermission"),
     ],
 )
-def test_a_role_without_a_permission_fails_the_job(
-    scene: Scene, action: str, reason: str
-) -> None:
+def test_a_role_without_a_permission_fails_the_job(scene: Scene, action: str, reason: str) -> None:
     scene.changed(lambda resources: _without(resources, "Customization", action))
     assert reason in scene.outcome()
 
@@ -263,7 +255,7 @@ def test_the_endpoint_policy_decides_reads_and_writes(scene: Scene) -> None:
     assert "no VPC endpoint policy allows the s3:PutObject action" in scene.outcome()
 
 
-def _pinned_to(endpoint: object) -> Any:
+def _pinned_to(endpoint: object) -> Change:
     def change(resources: Document) -> None:
         statement = {
             **allow("s3:*", "*"),
@@ -346,7 +338,7 @@ def test_interfaces_exist_while_the_job_runs_and_go_with_it(sound: Scene) -> Non
         time.sleep(0.05)
 
 
-def test_events_carry_the_status_as_job_status(root: Any, sound: Scene) -> None:
+def test_events_carry_the_status_as_job_status(root: Client, sound: Scene) -> None:
     sqs, events = root.service("sqs"), root.service("events")
     queue = sqs.create_queue(QueueName="job-events")["QueueUrl"]
     queue_arn = f"arn:aws:sqs:{root.region}:{root.account}:job-events"
