@@ -43,7 +43,7 @@ ACCEPTED: dict[str, str] = {
     f"{_LIBRARY}.provider_framework: ProviderFramework.__init__: Provider(Provider, "
     "total_timeout=)": _DEFAULT,
     f"{_LIBRARY}.training_network: TrainingNetwork.__init__: from_subnet_attributes("
-    "f'ServiceSubnet{zone.upper()}, route_table_id=)": "nothing reads it; the library warns without",
+    "f'ServiceSubnet{zone.upper()}, route_table_id=)": "nothing reads it",
     **{
         f"{_LIBRARY}.{place}: add(Name)": _NAME
         for place in (
