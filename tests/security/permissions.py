@@ -561,6 +561,15 @@ class Permissions:
                 when={"ArnNotEquals": {"aws:PrincipalArn": users}},
             )
             | deny(
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                by="*",
+                on=self.bucket,
+                when={
+                    "ArnNotLike": {"aws:PrincipalArn": [*users, *self.people("administrators")]}
+                },
+            )
+            | deny(
                 "s3:PutObject",
                 by="*",
                 on=f"{self.bucket}/{DATASETS}",
