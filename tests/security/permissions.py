@@ -20,18 +20,14 @@ OUTPUTS = "outputs/*"
 
 
 def permissions_of(deployment: Deployment) -> Permissions:
-    """The policies that the design gives an environment; worked out once for the same names.
+    """The policies that the design gives an environment; worked out once for the same settings.
 
     Thousands of weakened copies share their settings, and with them what they are held to.
     """
-    framework = tuple(_role_of(deployment, f"framework.{step}") for step in _FRAMEWORK)
-    key = (id(deployment.settings), framework)
+    key = id(deployment.settings)
     if key not in _KNOWN:
-        _KNOWN[key] = Permissions(deployment, framework=framework)
+        _KNOWN[key] = Permissions(deployment)
     return _KNOWN[key]
-
-
-_FRAMEWORK = ("onEvent", "isComplete")
 
 
 class Permissions:
@@ -40,7 +36,7 @@ class Permissions:
     `role_policies` and `trust` are by the role's name.
     """
 
-    def __init__(self, deployment: Deployment, *, framework: tuple[str, ...]) -> None:
+    def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
         settings = deployment.settings
         self.settings: Settings = settings
@@ -51,7 +47,8 @@ class Permissions:
             for purpose in ("submitter", "completion-check", "flow-logs", "uploader", "reader")
         }
         self.names["customization"] = f"AmazonBedrock-finetune-{env}-{region}-customization"
-        self.names["on-event"], self.names["complete"] = framework
+        self.names["on-event"] = f"finetune-{env}-{region}-framework-on-event"
+        self.names["complete"] = f"finetune-{env}-{region}-framework-complete"
         self.names["waiter"] = "EngineFrameworkProviderwaiterstatemachineRole"
         self.names["default-group"] = "CustomVpcRestrictDefaultSGCustomResourceProviderRole"
         self.roles = {purpose: arn("iam", f"role/{name}") for purpose, name in self.names.items()}
@@ -533,8 +530,9 @@ class Permissions:
         """The policy of the data bucket: nothing but denials."""
         objects = f"{self.bucket}/*"
         sse = "s3:x-amz-server-side-encryption"
-        # Administrators delete and do not read.
+        # Administrators list and delete; they do not read.
         users = [self.roles[each] for each in ("customization", "submitter", "uploader", "reader")]
+        administrators = self.people("administrators")
         found = (
             self._tls_1_2(self.bucket)
             | deny(
@@ -565,9 +563,14 @@ class Permissions:
                 "s3:ListBucketVersions",
                 by="*",
                 on=self.bucket,
-                when={
-                    "ArnNotLike": {"aws:PrincipalArn": [*users, *self.people("administrators")]}
-                },
+                when={"ArnNotLike": {"aws:PrincipalArn": [*users, *self.people("administrators")]}},
+            )
+            | deny(
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                by="*",
+                on=self.bucket,
+                when={"ArnNotLike": {"aws:PrincipalArn": [*users, *administrators]}},
             )
             | deny(
                 "s3:PutObject",
@@ -583,7 +586,7 @@ class Permissions:
                 "s3:DeleteObjectVersion",
                 by="*",
                 on=objects,
-                when={"ArnNotLike": {"aws:PrincipalArn": self.people("administrators")}},
+                when={"ArnNotLike": {"aws:PrincipalArn": administrators}},
             )
         )
         if self.settings.storage.require_endpoint:
@@ -691,11 +694,5 @@ class Permissions:
         }
 
 
-_KNOWN: dict[tuple[int, tuple[str, ...]], Permissions] = {}
-
-
-def _role_of(deployment: Deployment, handler: str) -> str:
-    """The name of the role of one of the provider framework's functions."""
-    for function in deployment.where("AWS::Lambda::Function", Handler=handler):
-        return str(function["Role"]).rsplit("/", maxsplit=1)[-1]
-    return f"no role of {handler}"
+# Each keeps its settings, so that no other settings get their id.
+_KNOWN: dict[int, Permissions] = {}

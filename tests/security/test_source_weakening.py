@@ -74,7 +74,7 @@ def test_there_is_much_to_remove() -> None:
         "TrainingBucket._denials: deny(DenyAnotherKey)",
         "TrainingBucket._denials: deny(DenyAnotherKey, conditions=)",
         "CustomizationRole.__init__: ServicePrincipal(bedrock.amazonaws.com, conditions=)",
-        "SecurityGroups._https: CfnSecurityGroupEgress(destination_security_group_id=)",
+        "SecurityGroups._https: CfnSecurityGroupEgress(f'{id}Out, destination_security_group_id=)",
     ):
         assert expected in names
 
