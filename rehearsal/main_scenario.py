@@ -161,6 +161,21 @@ def check_properties(*, session: Session, assembly: Assembly) -> None:
     )
 
 
+def check_nothing_refused(*, session: Session) -> None:
+    """Fail when a call was refused, even if the caller went on without it.
+
+    Raises:
+        RehearsalError: the reasons are the refusals.
+    """
+    refused = session.refusals()
+    if refused:
+        raise RehearsalError(
+            f"{len(refused)} calls were refused in a rehearsal that completed otherwise",
+            fix="allow the calls, or do not make them",
+            reasons=tuple(refusal.reason for refusal in refused),
+        )
+
+
 def check_nothing_left(*, client: Client, settings: Settings) -> None:
     """Fail when something is still there.
 
@@ -223,6 +238,7 @@ def run(
             check_nothing_left(client=client, settings=settings)
         # A deletion reads properties too, a key's waiting period for one.
         check_properties(session=session, assembly=assembly)
+    check_nothing_refused(session=session)
     narration.detail(WHAT_IS_NOT_REAL)
     return {
         "jobs": [{"name": job["jobName"], "status": job["status"]} for job in ended],

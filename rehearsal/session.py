@@ -19,11 +19,14 @@ from typing import TypeVar
 from rehearsal import emulator_process
 from rehearsal.client import Client
 from rehearsal.emulator_process import Emulator, World
+from rehearsal.errors import RehearsalError
 from rehearsal.layout import STATE_HOME
 from rehearsal.processes import Children
 from rehearsal.toolkit import Toolkit
 
 T = TypeVar("T")
+_MOST_CAUSES = 3
+"""How many refusals a failed rehearsal shows; the first is the cause as a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +67,8 @@ class Session:
             self.children.end_all()
             return
         self.end()
+        if isinstance(error, RehearsalError):
+            error.caused_by(tuple(refusal.reason for refusal in self.refusals()[:_MOST_CAUSES]))
         if error is None or isinstance(error, KeyboardInterrupt):
             shutil.rmtree(self.state, ignore_errors=True)
         else:

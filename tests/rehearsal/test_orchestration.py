@@ -163,6 +163,19 @@ def test_a_running_job_is_described_by_its_phase() -> None:
     assert watching.describe({"status": "Failed"}) == "Failed"
 
 
+def test_a_refusal_is_shown_once_and_first() -> None:
+    denied = "User: me is not authorized to perform: a:B on resource: c"
+    error = RehearsalError(
+        "failed", fix="", reasons=(f"Job (J): Error: refused: {denied}; do this",)
+    )
+    error.caused_by((f"Create: AccessDeniedException: {denied}", f"Create of J: {denied}", "other"))
+    assert error.reasons == (
+        f"Create: AccessDeniedException: {denied}",
+        "other",
+        "Job (J): Error: refused: (as above); do this",
+    )
+
+
 def test_steps_are_timed_and_a_failed_one_says_so() -> None:
     console = Console(record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - the process's life
     narration = Narration(console=console)
