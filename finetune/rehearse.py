@@ -171,12 +171,13 @@ def _missed(result: "FaultResult") -> Finding:
 def _failed(error: "RehearsalError") -> CommandError:
     from rehearsal.errors import KeptRehearsalError  # noqa: PLC0415
 
-    reasons = "".join(f"\n  - {' '.join(reason.split())}" for reason in error.reasons)
-    finding = Finding(
-        id="rehearsal-failed", level="error", message=f"{error.message}{reasons}", fix=error.fix
-    )
+    findings = [Finding(id="rehearsal-failed", level="error", message=error.message, fix=error.fix)]
+    findings += [
+        Finding(id="rehearsal-reason", level="note", message=reason, fix="")
+        for reason in error.reasons
+    ]
     code = ExitCode.USAGE if isinstance(error, KeptRehearsalError) else ExitCode.FINDINGS
-    return CommandError(code=code, findings=[finding], result={"reasons": list(error.reasons)})
+    return CommandError(code=code, findings=findings, result={"reasons": list(error.reasons)})
 
 
 def _wrong_settings(error: "SettingsError") -> CommandError:

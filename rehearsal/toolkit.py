@@ -201,7 +201,9 @@ class Toolkit:
             return
         lines = outcome.text.splitlines()
         events = [
-            f"{found['where']}: {found['why']}" for found in map(_EVENT.match, lines) if found
+            f"{found['stack']} {found['where']}: {found['why']}"
+            for found in map(_EVENT.match, lines)
+            if found
         ]
         others = [line.strip() for line in lines if _ERROR.search(line)]
         raise RehearsalError(
