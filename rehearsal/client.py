@@ -97,9 +97,10 @@ class Client:
         """A whole environment for a process that calls the emulator."""
         return {**clean_environment(os.environ), **self.variables()}
 
-    def service(self, name: str) -> Any:
+    def service(self, name: str) -> Any:  # noqa: ANN401 - the stubs have a type for each name
         """A boto3 client that ignores this machine's profiles, proxies and variables."""
-        session = _session(self.credentials, self.region)
+        # The stubs know each service by a literal name only.
+        session: Any = _session(self.credentials, self.region)
         config = Config(
             proxies={},
             retries={"max_attempts": 2, "mode": "standard"},

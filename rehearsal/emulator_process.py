@@ -96,15 +96,20 @@ class Emulator:
             return False
 
     def end(self) -> None:
-        """End it and every function process it started."""
-        end_process_group(self.pid)
+        """End it and every function process it started, at once: it has nothing to save."""
+        end_process_group(self.pid, gently=False)
         if self.process is not None:
             self.process.wait()
 
 
-def end_process_group(pid: int) -> None:
-    """End a process that leads its own group, with everything in that group."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
+def end_process_group(pid: int, *, gently: bool = True) -> None:
+    """End a process that leads its own group, with everything in that group.
+
+    Args:
+        pid: the leader.
+        gently: give it some seconds to end by itself.
+    """
+    for number in (signal.SIGTERM, signal.SIGKILL) if gently else (signal.SIGKILL,):
         try:
             os.killpg(pid, number)
         except (ProcessLookupError, PermissionError):

@@ -13,6 +13,23 @@ class RehearsalError(Exception):
         self.reasons = reasons
         """Refusals behind it, first cause first."""
 
+    def caused_by(self, refusals: tuple[str, ...]) -> None:
+        """Put what the emulator refused before what was said of it elsewhere.
 
-class InterruptedRehearsalError(Exception):
-    """Someone pressed Ctrl-C."""
+        A sentence travels through the function's error, the provider framework and the stack's
+        event; it is shown once.
+        """
+        shown: list[str] = []
+        sentences: list[str] = []
+        for reason in (*refusals, *self.reasons):
+            flat = " ".join(reason.split())
+            repeated = next((sentence for sentence in sentences if sentence in flat), None)
+            if repeated and reason in refusals:
+                continue
+            sentences.append(flat.rpartition("Exception: ")[2])
+            shown.append(flat.replace(repeated, "(as above)") if repeated else flat)
+        self.reasons = tuple(shown)
+
+
+class KeptRehearsalError(RehearsalError):
+    """There is no kept rehearsal to end, or one that must be ended first."""

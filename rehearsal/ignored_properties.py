@@ -31,7 +31,10 @@ def accepted(path: Path = ACCEPTED_FILE) -> dict[str, dict[str, str]]:
 
 
 def check(
-    *, ledger: Mapping[str, list[str]], allowed: Mapping[str, Mapping[str, str]], used_types: set[str]
+    *,
+    ledger: Mapping[str, list[str]],
+    allowed: Mapping[str, Mapping[str, str]],
+    used_types: set[str],
 ) -> None:
     """Compare the ledger with the list, both ways.
 
@@ -46,9 +49,7 @@ def check(
     ignored = {(kind, name) for kind, names in ledger.items() for name in names}
     listed = {(kind, name) for kind, names in allowed.items() for name in names}
     unlisted = sorted(ignored - listed)
-    stale = sorted(
-        (kind, name) for kind, name in listed - ignored if kind in used_types
-    )
+    stale = sorted((kind, name) for kind, name in listed - ignored if kind in used_types)
     reasons = [
         f"{kind} {name}: no provisioner of the emulator reads it, so it was not rehearsed"
         for kind, name in unlisted
@@ -56,7 +57,8 @@ def check(
     if reasons:
         raise RehearsalError(
             "the emulator ignored template properties that are not accepted, or the list is stale",
-            fix=f"teach rehearsal/emulator/cloudformation the property, or edit {ACCEPTED_FILE.name}",
+            fix="teach rehearsal/emulator/cloudformation/dropped_properties.py the property, or "
+            f"edit {ACCEPTED_FILE.name}",
             reasons=tuple(reasons),
         )
 

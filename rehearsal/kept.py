@@ -11,7 +11,7 @@ from typing import Any
 
 from rehearsal.client import Client
 from rehearsal.emulator_process import end_process_group
-from rehearsal.errors import RehearsalError
+from rehearsal.errors import KeptRehearsalError
 from rehearsal.layout import KEPT_FILE, STATE_HOME
 
 
@@ -56,11 +56,11 @@ def refuse_second(path: Path = KEPT_FILE) -> None:
     """Refuse to keep a second rehearsal.
 
     Raises:
-        RehearsalError: one is kept already.
+        KeptRehearsalError: one is kept already.
     """
     kept = find(path)
     if kept is not None and is_running(kept):
-        raise RehearsalError(
+        raise KeptRehearsalError(
             f"a rehearsal is kept already, at {kept.endpoint}",
             fix="end it with `finetune rehearse --down`",
         )
@@ -93,7 +93,7 @@ def end(path: Path = KEPT_FILE) -> bool:
     if kept is None:
         return False
     if is_running(kept):
-        end_process_group(kept.pid)
+        end_process_group(kept.pid, gently=False)
     # Only ever a folder of ours: the file could have been edited.
     if kept.state.resolve().parent == STATE_HOME.resolve():
         shutil.rmtree(kept.state, ignore_errors=True)

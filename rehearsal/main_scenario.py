@@ -39,7 +39,7 @@ def prepare(
             assembly = app.result()
             return account.result(), assembly
         except BaseException:
-            session.children.end_all()
+            session.end()
             raise
 
 
@@ -161,6 +161,21 @@ def check_properties(*, session: Session, assembly: Assembly) -> None:
     )
 
 
+def check_nothing_refused(*, session: Session) -> None:
+    """Fail when a call was refused, even if the caller went on without it.
+
+    Raises:
+        RehearsalError: the reasons are the refusals.
+    """
+    refused = session.refusals()
+    if refused:
+        raise RehearsalError(
+            f"{len(refused)} calls were refused in a rehearsal that completed otherwise",
+            fix="allow the calls, or do not make them",
+            reasons=tuple(refusal.reason for refusal in refused),
+        )
+
+
 def check_nothing_left(*, client: Client, settings: Settings) -> None:
     """Fail when something is still there.
 
@@ -212,7 +227,9 @@ def run(
         results = read_results(client=client, settings=settings)
     with narration.step("cdk diff: no differences"):
         session.toolkit.diff(client=client, assembly=assembly, stacks=[*shared, *jobs])
-    if not session.keep:
+    if settings.storage.retain and not session.keep:
+        narration.say("not destroyed: the settings keep data, keys and logs (storage.retain)")
+    elif not session.keep:
         with narration.step("buckets emptied by an administrator"):
             empty_buckets(client=client, settings=settings)
         with narration.step("cdk destroy"):
@@ -221,6 +238,7 @@ def run(
             check_nothing_left(client=client, settings=settings)
         # A deletion reads properties too, a key's waiting period for one.
         check_properties(session=session, assembly=assembly)
+    check_nothing_refused(session=session)
     narration.detail(WHAT_IS_NOT_REAL)
     return {
         "jobs": [{"name": job["jobName"], "status": job["status"]} for job in ended],

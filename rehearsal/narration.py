@@ -40,9 +40,9 @@ class Narration:
 
     def say(self, text: str, *, style: str = "") -> None:
         """Print a line with the time."""
-        shown = escape(text)
+        shown = f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
         self.console.print(
-            f"[dim]{self.seconds:6.1f} s[/dim]  {f'[{style}]{shown}[/{style}]' if style else shown}",
+            f"[dim]{self.seconds:6.1f} s[/dim]  {shown}",
             highlight=False,
             soft_wrap=True,
         )

@@ -77,9 +77,7 @@ def become(*, client: Client, people: Sequence[str], session_name: str) -> Clien
     )
 
 
-def take_role(
-    *, client: Client, role_arn: str, session_name: str, seconds: int = 3600
-) -> Client:
+def take_role(*, client: Client, role_arn: str, session_name: str, seconds: int = 3600) -> Client:
     """The session of a role that `client` may assume."""
     answer = client.service("sts").assume_role(
         RoleArn=role_arn, RoleSessionName=session_name, DurationSeconds=seconds

@@ -72,13 +72,16 @@ class Children:
         try:
             code = process.wait(timeout=timeout)
         except subprocess.TimeoutExpired as error:
-            end_process_group(process.pid)
             raise RehearsalError(
                 f"{name} did not end within {timeout:g} s", fix=f"read {log}"
             ) from error
         finally:
+            # Too late, interrupted, or ended by itself with something left in its group.
+            end_process_group(process.pid)
             with self._lock:
                 self._running.pop(process.pid, None)
+        if self._closed:
+            raise RehearsalError(f"{name} was ended with the rehearsal", fix="run it again")
         return Outcome(code=code, log=log)
 
     def end_all(self) -> None:

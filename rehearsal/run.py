@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rehearsal import kept, main_scenario
-from rehearsal.errors import RehearsalError
+from rehearsal.errors import KeptRehearsalError
 from rehearsal.faults import catalogue
 from rehearsal.faults.batch import FaultResult, run_faults
 from rehearsal.layout import ROOT, STATE_HOME
@@ -98,7 +98,9 @@ def end_kept() -> None:
     """End the kept rehearsal.
 
     Raises:
-        RehearsalError: there is none.
+        KeptRehearsalError: there is none.
     """
     if not kept.end():
-        raise RehearsalError("no rehearsal is kept", fix="start one with `finetune rehearse --keep`")
+        raise KeptRehearsalError(
+            "no rehearsal is kept", fix="start one with `finetune rehearse --keep`"
+        )

@@ -19,11 +19,14 @@ from typing import TypeVar
 from rehearsal import emulator_process
 from rehearsal.client import Client
 from rehearsal.emulator_process import Emulator, World
+from rehearsal.errors import RehearsalError
 from rehearsal.layout import STATE_HOME
 from rehearsal.processes import Children
 from rehearsal.toolkit import Toolkit
 
 T = TypeVar("T")
+_MOST_CAUSES = 3
+"""How many refusals a failed rehearsal shows; the first is the cause as a rule."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,15 +63,22 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.children.end_all()
         if self.keep and error is None:
+            self.children.end_all()
             return
-        if self.emulator is not None:
-            self.emulator.end()
+        self.end()
+        if isinstance(error, RehearsalError):
+            error.caused_by(tuple(refusal.reason for refusal in self.refusals()[:_MOST_CAUSES]))
         if error is None or isinstance(error, KeyboardInterrupt):
             shutil.rmtree(self.state, ignore_errors=True)
         else:
             self._keep_only_logs()
+
+    def end(self) -> None:
+        """End every process of this rehearsal; calls that wait for one of them fail soon."""
+        self.children.end_all()
+        if self.emulator is not None:
+            self.emulator.end()
 
     def _keep_only_logs(self) -> None:
         for name in ("refusals.jsonl", "ignored-properties.json"):

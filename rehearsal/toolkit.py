@@ -18,7 +18,11 @@ from rehearsal.processes import Children, Outcome
 
 Template = dict[str, Any]
 _TIMEOUT = 600.0
-_REASON = re.compile(r"(?:_FAILED\s*\||❌|[Ff]ailed:|error:|Error:)")
+_EVENT = re.compile(
+    r"\s*(?P<stack>\S+) \|.*_FAILED\s*\|\s*\S+\s*\|\s*(?P<where>\S+ \(\w+\))\s+(?P<why>.+)"
+)
+"""A resource that failed, as the CLI prints its event."""
+_ERROR = re.compile(r"❌|[Ff]ailed:|error:|Error:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,10 @@ class Assembly:
         """A stack's template."""
         found: Template = json.loads(self.template_file(stack).read_text(encoding="utf-8"))
         return found
+
+    def templates(self) -> dict[str, Template]:
+        """Every stack's template, by stack name."""
+        return {stack: self.template(stack) for stack in self.stacks()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,11 +199,15 @@ class Toolkit:
     def _check(self, outcome: Outcome, what: str) -> None:
         if outcome.code == 0:
             return
-        reasons = [line.strip() for line in outcome.text.splitlines() if _REASON.search(line)]
+        lines = outcome.text.splitlines()
+        events = [
+            f"{found['stack']} {found['where']}: {found['why']}"
+            for found in map(_EVENT.match, lines)
+            if found
+        ]
+        others = [line.strip() for line in lines if _ERROR.search(line)]
         raise RehearsalError(
             f"`{what}` failed",
             fix=f"read {outcome.log} and {self.children.logs / 'emulator.log'}",
-            reasons=tuple(dict.fromkeys(reasons)),
+            reasons=tuple(dict.fromkeys(events or others)),
         )
-
-

@@ -59,7 +59,7 @@ class JobWatch:
         while not self._stop.wait(_INTERVAL):
             self._look(bedrock)
 
-    def _look(self, bedrock: Any) -> None:
+    def _look(self, bedrock: Any) -> None:  # noqa: ANN401 - boto3's clients are untyped here
         for job in bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]:
             text = describe(job)
             if self._seen.get(job["jobArn"]) != text:

@@ -300,7 +300,9 @@ class Job(_Section):
     wait_for: Literal["submission", "validation"] = "validation"
     """What a deployment waits for: that Bedrock has taken the job, or that it has validated it."""
     on_replace: Literal["keep-model", "delete-model"] = "keep-model"
-    """What happens to the model of a job whose settings changed, once its successor is complete."""
+    """What happens to the model of a job whose settings changed. It is never deleted before its
+    successor is complete; where that takes longer than the deployment, it is kept for you to
+    delete."""
     on_delete: Literal["keep-model", "delete-model"] = "delete-model"
     """What happens to the model when the job's stack is destroyed."""
     tags: JobTags = Field(default_factory=_nothing)

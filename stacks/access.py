@@ -58,11 +58,14 @@ class AccessStack(Stack):
             "Reads datasets and writes outputs",
             bucket.statements_to_train(),
         )
+        keys = [objects(bucket_arn=bucket.bucket_arn), model_key.statement_to_customize()]
+        if settings.keys.direct_kms:
+            keys.append(model_key.statement_to_call_directly())
         self._policy(
             "CustomizationKeys",
             identity.customization,
             "Uses the data key through S3 and the model key through Bedrock",
-            [objects(bucket_arn=bucket.bucket_arn), model_key.statement_to_customize()],
+            keys,
         )
         self._policy(
             "CustomizationInterfaces",

@@ -43,7 +43,12 @@ class EncryptionStack(Stack):
             names=names,
             bucket_users=[identity.customization, identity.uploader, identity.reader],
             table_users=[identity.submitter],
-            queue_senders=[identity.submitter, identity.completion_check],
+            queue_senders=[
+                identity.submitter,
+                identity.completion_check,
+                identity.framework_on_event,
+                identity.framework_complete,
+            ],
             pending_window=pending_window,
             removal_policy=removal_policy(settings),
         )

@@ -63,6 +63,8 @@ class EngineStack(Stack):
             submitter_role=identity.submitter,
             submitter_table_actions=actions(SUBMITTER_CALLS, prefix="dynamodb"),
             completion_check_role=identity.completion_check,
+            framework_on_event_role=identity.framework_on_event,
+            framework_complete_role=identity.framework_complete,
             dead_letter_queue=failed_events,
             settings=FunctionSettings(
                 log_level=settings.engine.log_level,

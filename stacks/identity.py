@@ -8,7 +8,13 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from bedrock_finetuning.naming import Names
-from bedrock_finetuning.roles import CustomizationRole, FlowLogsRole, FunctionRole, PersonRole
+from bedrock_finetuning.roles import (
+    CustomizationRole,
+    FlowLogsRole,
+    FrameworkRole,
+    FunctionRole,
+    PersonRole,
+)
 from settings import Settings
 
 
@@ -28,6 +34,12 @@ class IdentityStack(Stack):
         self.submitter = FunctionRole(self, "Submitter", names=names, purpose="submitter")
         self.completion_check = FunctionRole(
             self, "CompletionCheck", names=names, purpose="completion-check"
+        )
+        self.framework_on_event = FrameworkRole(
+            self, "FrameworkOnEvent", names=names, purpose="framework-on-event"
+        )
+        self.framework_complete = FrameworkRole(
+            self, "FrameworkComplete", names=names, purpose="framework-complete"
         )
         self.flow_logs = FlowLogsRole(self, "FlowLogs", names=names)
         self.uploader = PersonRole(

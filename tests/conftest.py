@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 CONFIG = ROOT / "config"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Registers the mark of what is too slow for every run; `pytest -m slow` runs just that."""
+    config.addinivalue_line("markers", "slow: minutes, not seconds; run by `make check-all`")
+    if not config.option.markexpr:
+        config.option.markexpr = "not slow"
+
+
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
     """What the committed settings of dev would deploy."""

@@ -46,6 +46,8 @@ class JobEngine(Construct):
         submitter_role: iam.Role,
         submitter_table_actions: Sequence[str],
         completion_check_role: iam.Role,
+        framework_on_event_role: iam.Role,
+        framework_complete_role: iam.Role,
         dead_letter_queue: DeadLetterQueue,
         settings: FunctionSettings,
     ) -> None:
@@ -87,7 +89,9 @@ class JobEngine(Construct):
             "Framework",
             names=names,
             on_event=self.submitter,
+            on_event_role=framework_on_event_role,
             is_complete=self.completion_check,
+            complete_role=framework_complete_role,
             key=key,
             dead_letter_queue=dead_letter_queue,
             settings=settings,

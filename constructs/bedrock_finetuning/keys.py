@@ -44,6 +44,8 @@ READ_AND_WRITE = ("kms:Decrypt", "kms:GenerateDataKey")
 # https://docs.aws.amazon.com/bedrock/latest/userguide/encryption-custom-job.html
 CUSTOMIZE = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
 
+CALL_DIRECTLY = ("kms:Decrypt", "kms:DescribeKey")
+
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 DYNAMODB = (
     "kms:Decrypt",
@@ -307,7 +309,7 @@ class ModelKey(_RotatingKey):
                     scope,
                     sid="DirectCallsFromTheVpc",
                     roles=direct_callers,
-                    actions=["kms:Decrypt", "kms:DescribeKey"],
+                    actions=CALL_DIRECTLY,
                     service=None,
                 )
             )
@@ -320,6 +322,10 @@ class ModelKey(_RotatingKey):
             removal_policy=removal_policy,
             statements=statements,
         )
+
+    def statement_to_call_directly(self) -> iam.PolicyStatement:
+        """What one of the `direct_callers` needs in its own policy besides the key's."""
+        return Allow(sid="ModelKeyDirectly", actions=CALL_DIRECTLY, resources=[self.key_arn])
 
     def statement_to_customize(self) -> iam.PolicyStatement:
         """What a customizer's own policy has to say besides the key's."""

@@ -42,9 +42,9 @@ class FunctionSettings:
 class ProviderFramework(Construct):
     """Answers CloudFormation for two handlers of ours, and waits for the second of them.
 
-    The framework would give its roles inline policies; they get managed ones here, for these
-    functions without their versions. Its functions stay outside the VPC: they answer to a bucket
-    of CloudFormation's, which no endpoint of ours lets through.
+    The framework would give its roles inline policies; they are shells of another stack that get
+    managed policies here, for these functions without their versions. Its functions stay outside
+    the VPC: they answer to a bucket of CloudFormation's, which no endpoint of ours lets through.
     """
 
     def __init__(
@@ -54,7 +54,9 @@ class ProviderFramework(Construct):
         *,
         names: Names,
         on_event: lambda_.IFunction,
+        on_event_role: iam.Role,
         is_complete: lambda_.IFunction,
+        complete_role: iam.Role,
         key: kms.IKey,
         dead_letter_queue: DeadLetterQueue,
         settings: FunctionSettings,
@@ -68,8 +70,6 @@ class ProviderFramework(Construct):
             retention=settings.log_retention,
             removal_policy=settings.removal_policy,
         )
-        on_event_role = self._role("OnEventRole", "Starts the handling of a stack's event")
-        complete_role = self._role("CompleteRole", "Asks whether a job is complete")
         self.provider = cr.Provider(
             self,
             "Provider",
@@ -168,14 +168,6 @@ class ProviderFramework(Construct):
                 "AwsSolutions-SF2",
                 "Serverless-StepFunctionStateMachineXray",
             ),
-        )
-
-    def _role(self, id: str, description: str) -> iam.Role:
-        return iam.Role(
-            self,
-            id,
-            description=description,
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
         )
 
 

@@ -53,6 +53,19 @@ class FunctionRole(iam.Role):
         )
 
 
+class FrameworkRole(iam.Role):
+    """A role of the functions with which the CDK's provider framework surrounds ours."""
+
+    def __init__(self, scope: Construct, id: str, *, names: Names, purpose: str) -> None:
+        super().__init__(
+            scope,
+            id,
+            role_name=names.role(purpose),
+            description="Functions of the CDK's provider framework",
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+        )
+
+
 class FlowLogsRole(iam.Role):
     """The role with which VPC flow logs of this account are written.
 

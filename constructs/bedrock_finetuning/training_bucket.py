@@ -206,6 +206,18 @@ class TrainingBucket(s3.Bucket):
                 resources=[objects],
                 conditions={"ArnNotEquals": {"aws:PrincipalArn": self._users.role_arns}},
             ),
+            # Keys name datasets and jobs; administrators list what they delete.
+            deny(
+                sid="DenyListingToOthers",
+                principals=everyone,
+                actions=["s3:ListBucket", "s3:ListBucketVersions"],
+                resources=[self.bucket_arn],
+                conditions={
+                    "ArnNotLike": {
+                        "aws:PrincipalArn": [*self._users.role_arns, *self._users.administrators]
+                    }
+                },
+            ),
             # Parts of a multipart upload do not create the object; its completion does.
             # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
             deny(

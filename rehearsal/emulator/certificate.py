@@ -86,9 +86,7 @@ def write(*, folder: Path, ca_file: Path) -> None:
     key_file = folder / "server.key"
     key_file.touch(0o600)
     key_file.write_bytes(
-        leaf_key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     (folder / "server.pem").write_bytes(leaf.public_bytes(pem) + authority.public_bytes(pem))
     # Written last: whoever waits for this file finds everything else there.

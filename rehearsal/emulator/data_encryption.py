@@ -1,23 +1,29 @@
-"""The key behind an S3 request: SSE-KMS asks KMS in the caller's name.
+"""The key behind a request for stored data: the service asks KMS in the caller's name.
 
-Reading needs `kms:Decrypt` and writing `kms:GenerateDataKey`, with `kms:ViaService` of S3 and,
-because of the bucket key, the bucket's ARN as encryption context.
+S3 needs `kms:Decrypt` to read and `kms:GenerateDataKey` to write, with `kms:ViaService` of S3 and,
+because of the bucket key, the bucket's ARN as encryption context. DynamoDB needs `kms:Decrypt` for
+the items of a table under a customer managed key.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 """
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
-from ministack.services import kms, s3
+from ministack.services import dynamodb, kms, s3
 
 from rehearsal.emulator import principals, refusals
 from rehearsal.emulator.decisions import why_denied
 
 _original_handle = s3.handle_request
+_original_dynamodb = dynamodb.handle_request
+_ITEM_OPERATIONS = frozenset({"DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"})
 _KEY_ID = re.compile(r"<KMSMasterKeyID>([^<]+)</KMSMasterKeyID>")
 _BUCKET_KEY = re.compile(r"<BucketKeyEnabled>true</BucketKeyEnabled>")
 
@@ -89,6 +95,49 @@ async def _handle(
     return await _original_handle(method, path, headers, body, query_params, *rest, **named)
 
 
+def why_table_key_denies(*, caller: principals.Caller, table: str) -> str | None:
+    """The text of KMS's denial behind a table's items, None when it is allowed."""
+    description = (dynamodb._tables.get(table) or {}).get("SSEDescription") or {}
+    record = kms._resolve_key(description.get("KMSMasterKeyArn"))
+    if record is None:
+        return None
+    return why_denied(
+        caller=caller,
+        action="kms:Decrypt",
+        resource=record["Arn"],
+        keys={
+            "kms:ViaService": f"dynamodb.{get_region()}.amazonaws.com",
+            "kms:CallerAccount": get_account_id(),
+            "kms:EncryptionContext:aws:dynamodb:tableName": table,
+            "kms:EncryptionContext:aws:dynamodb:subscriberId": get_account_id(),
+        },
+    )
+
+
+async def _handle_dynamodb(
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query_params: dict[str, Any],
+    *rest: Any,
+    **named: Any,
+) -> Any:
+    operation = headers.get("x-amz-target", "").rpartition(".")[2]
+    if operation in _ITEM_OPERATIONS:
+        caller = principals.resolve(extract_access_key_id(headers, query_params) or "")
+        table = str(json.loads(body or b"{}").get("TableName", "")).rpartition("/")[2]
+        if isinstance(caller, principals.Caller):
+            denied = why_table_key_denies(caller=caller, table=table)
+            if denied:
+                refusals.record(where="table key", reason=denied)
+                return iam_actions.access_denied_response(
+                    "dynamodb", f"dynamodb:{operation}", caller.arn, "", message=denied
+                )
+    return await _original_dynamodb(method, path, headers, body, query_params, *rest, **named)
+
+
 def install() -> None:
-    """Ask KMS behind every object read and write from now on."""
+    """Ask KMS behind every read and write of objects and items from now on."""
     s3.handle_request = _handle
+    dynamodb.handle_request = _handle_dynamodb

@@ -72,6 +72,8 @@ def install(*, prefix_lists: Mapping[str, str]) -> None:
             return failed if isinstance(failed, iam_evaluator.AuthError) else None
         keys: dict[str, Any] = dict(service_context or {})
         function_arn = principals.function_of(access_key_id)
+        if function_arn:
+            keys["lambda:SourceFunctionArn"] = function_arn
         try:
             path = path_of_call(
                 function_arn=function_arn,

@@ -1,8 +1,9 @@
-"""How functions run: Python on a bare interpreter, Node with a small EC2 client.
+"""How functions run: Python on a bare interpreter, Node with a small EC2 client, no long waits.
 
 A Python function gets the interpreter this environment was made from, without the emulator's own
 packages, so that an asset that forgot a dependency fails here too. Node functions of the CDK
-library `require('@aws-sdk/client-ec2')`, which Lambda's runtime has and MiniStack does not.
+library `require('@aws-sdk/client-ec2')`, which Lambda's runtime has and MiniStack does not. The
+submitter tries again for a minute while permissions spread through AWS; here they hold at once.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ministack.core import lambda_runtime
 
 _NODE_MODULES = Path(__file__).parent / "node"
+_PATIENCE = "PROPAGATION_SECONDS"
 _original = lambda_runtime._detect_runtime_binary
+_original_spawn = lambda_runtime.Worker._spawn
 
 
 def bare_python() -> str:
@@ -27,8 +31,26 @@ def _binary(runtime: str) -> tuple[str, str]:
     return (bare_python() if runtime.startswith("python") else binary), worker
 
 
+def without_patience(config: dict[str, Any]) -> dict[str, Any]:
+    """A function's configuration with no time to wait for permissions to spread."""
+    variables = (config.get("Environment") or {}).get("Variables") or {}
+    if _PATIENCE not in variables:
+        return config
+    return {**config, "Environment": {"Variables": {**variables, _PATIENCE: "0"}}}
+
+
+def _spawn(worker: Any) -> None:
+    deployed = worker.config
+    worker.config = without_patience(deployed)
+    try:
+        _original_spawn(worker)
+    finally:
+        worker.config = deployed
+
+
 def install() -> None:
     """Run functions this way from now on."""
+    lambda_runtime.Worker._spawn = _spawn
     lambda_runtime._detect_runtime_binary = _binary
     os.environ["NODE_PATH"] = str(_NODE_MODULES)
     # A function must not find the packages of the person's own site directory either.

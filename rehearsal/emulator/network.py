@@ -88,15 +88,12 @@ def _names_group(rule: Mapping[str, Any], group_ids: Iterable[str]) -> bool:
 
 
 def _covers_subnets(rule: Mapping[str, Any], subnet_ids: Iterable[str]) -> bool:
-    ranges = [ipaddress.ip_network(entry["CidrIp"]) for entry in rule.get("IpRanges", [])]
+    ranges = [ipaddress.IPv4Network(entry["CidrIp"]) for entry in rule.get("IpRanges", [])]
     cidrs = [
-        ipaddress.ip_network(_found(ec2._subnets, subnet_id, "subnet")["CidrBlock"])
+        ipaddress.IPv4Network(_found(ec2._subnets, subnet_id, "subnet")["CidrBlock"])
         for subnet_id in subnet_ids
     ]
-    return bool(cidrs) and all(
-        any(isinstance(outer, type(cidr)) and cidr.subnet_of(outer) for outer in ranges)
-        for cidr in cidrs
-    )
+    return bool(cidrs) and all(any(cidr.subnet_of(outer) for outer in ranges) for cidr in cidrs)
 
 
 def reaches_prefix_list(group_ids: Iterable[str], prefix_list_id: str) -> bool:

@@ -132,7 +132,8 @@ def session_of_role(*, role_arn: str, session_name: str) -> Caller:
     )
     found = resolve(key)
     if isinstance(found, iam_evaluator.AuthError):
-        raise LookupError(f"no session for {role_arn}: {found.message}")
+        # Just registered, so a defect of ours.
+        raise AssertionError(f"no session for {role_arn}: {found.message}")  # noqa: TRY004
     return found
 
 

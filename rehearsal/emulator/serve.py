@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -24,7 +25,8 @@ def _end_with_parent() -> None:
         # Not sys.stdin: the interpreter would wait for its lock when it ends.
         while os.read(0, 1):
             pass
-        os._exit(0)
+        # With the functions it runs: they are in its process group.
+        os.killpg(os.getpgrp(), signal.SIGKILL)
 
     threading.Thread(target=wait, daemon=True).start()
 
@@ -91,7 +93,9 @@ def main(arguments: list[str]) -> None:
     options = Options.read(Path(arguments[0]))
     found = importlib.metadata.version("ministack")
     if found != MINISTACK:
-        raise SystemExit(f"the rehearsal needs ministack {MINISTACK}, found {found}: run make setup")
+        raise SystemExit(
+            f"the rehearsal needs ministack {MINISTACK}, found {found}: run make setup"
+        )
     environment.apply(options=options, environment=os.environ)
     (options.state / "tmp").mkdir(parents=True, exist_ok=True)
     if options.ends_with_parent:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from rehearsal.watching import wait_for_end
 from settings import Settings
 
 _JOB_TIMEOUT = 120.0
+_LINE = 220
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,19 +58,22 @@ def judge(*, fault: Fault, refusals: Sequence[str]) -> FaultResult:
     )
 
 
-def plant(
-    *, fault: Fault, assembly: Assembly, environment_prefix: str
-) -> dict[str, Template]:
+def plant(*, fault: Fault, templates: Mapping[str, Template], prefix: str) -> dict[str, Template]:
     """The templates that the fault changes, changed.
+
+    Args:
+        fault: what to plant.
+        templates: templates by stack name; they stay as they are.
+        prefix: what stands before the part in a stack's name, `finetune-dev-`.
 
     Raises:
         RehearsalError: it finds nothing to change: the app has moved on, and the fault has not.
     """
     changed: dict[str, Template] = {}
-    for stack in assembly.stacks():
-        part = stack.removeprefix(environment_prefix)
+    for stack, sound in templates.items():
+        part = stack.removeprefix(prefix)
         if part == fault.stack or (fault.stack.endswith("-") and part.startswith(fault.stack)):
-            template = copy.deepcopy(assembly.template(stack))
+            template = copy.deepcopy(sound)
             if fault.edit(template):
                 changed[stack] = template
     if not changed:
@@ -110,7 +114,7 @@ class Field:
 
     def try_fault(self, fault: Fault) -> FaultResult:
         """Plant a fault, try the job, put everything back."""
-        changed = plant(fault=fault, assembly=self._assembly, environment_prefix=self._prefix)
+        changed = plant(fault=fault, templates=self._assembly.templates(), prefix=self._prefix)
         try:
             refusals = self._attempt(changed)
         finally:
@@ -164,7 +168,7 @@ def _try_fresh(
 ) -> FaultResult:
     """Deploy a spoilt app for the first time, with the real command line."""
     prefix = main_scenario.stack_name(settings, "")
-    changed = plant(fault=fault, assembly=assembly, environment_prefix=prefix)
+    changed = plant(fault=fault, templates=assembly.templates(), prefix=prefix)
     spoilt = _spoilt_copy(assembly, changed, session.state / "spoilt.out")
     client = session.start_emulator()
     session.toolkit.bootstrap(client=client)
@@ -218,7 +222,14 @@ def run_faults(
         planted = [fault for fault in faults if not fault.fresh]
         if not planted:
             return
-        field = _deployed(session, client, assembly, settings, config, narration)
+        field = _deployed(
+            session=session,
+            client=client,
+            assembly=assembly,
+            settings=settings,
+            config=config,
+            narration=narration,
+        )
         with narration.step("control: the job completes without a fault"):
             field.control("before")
         for fault in planted:
@@ -226,10 +237,12 @@ def run_faults(
         with narration.step("control: the job still completes"):
             field.control("after")
 
+    others = {fault.name: Session(world=session.world) for fault in faults if fault.fresh}
+
     def fresh() -> None:
         for fault in faults:
             if fault.fresh:
-                with Session(world=session.world) as own:
+                with others[fault.name] as own:
                     result = _try_fresh(
                         fault=fault, settings=settings, assembly=assembly, session=own
                     )
@@ -237,12 +250,18 @@ def run_faults(
 
     with side_by_side() as start:
         running = [start(in_place), start(fresh)]
-        for future in running:
-            future.result()
+        try:
+            for future in running:
+                future.result()
+        except BaseException:
+            for one in (session, *others.values()):
+                one.end()
+            raise
     return [results[fault.name] for fault in faults]
 
 
 def _deployed(
+    *,
     session: Session,
     client: Client,
     assembly: Assembly,
@@ -259,5 +278,8 @@ def _deployed(
 
 
 def _shortened(text: str, *, full: bool) -> str:
+    """A refusal on one line; the middle goes first, for the cause stands at the end."""
     sentence = " ".join(text.split())
-    return sentence if full or len(sentence) <= 200 else f"{sentence[:199]}…"
+    if full or len(sentence) <= _LINE:
+        return sentence
+    return f"{sentence[: _LINE // 3]} … {sentence[-(2 * _LINE // 3) :]}"

@@ -240,7 +240,9 @@ FAULTS = (
         edit=change_statement(
             "WriteOutputs", _outputs_of_finished_jobs_only, holding="Customization"
         ),
-        reason=re.compile(r"\.write_access_check_file\.tmp.*no identity-based policy allows the s3"),
+        reason=re.compile(
+            r"\.write_access_check_file\.tmp.*no identity-based policy allows the s3"
+        ),
     ),
     Fault(
         name="tags-of-another-environment",

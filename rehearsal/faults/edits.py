@@ -18,7 +18,7 @@ def resources(template: Template, resource_type: str) -> Iterator[tuple[str, Res
             yield logical_id, resource
 
 
-def _policies(node: Any) -> Iterator[dict[str, Any]]:
+def _policies(node: object) -> Iterator[dict[str, Any]]:
     """Every policy document below a node."""
     if isinstance(node, dict):
         if isinstance(node.get("Statement"), list):
@@ -52,9 +52,7 @@ def drop_statement(sid: str, *, resource_type: str | None = None, holding: str =
     """
 
     def edit(template: Template) -> int:
-        found = list(
-            _statements(template, sid=sid, resource_type=resource_type, holding=holding)
-        )
+        found = list(_statements(template, sid=sid, resource_type=resource_type, holding=holding))
         for document, statement in found:
             document["Statement"].remove(statement)
         return len(found)
@@ -107,7 +105,9 @@ def without_action(action: str) -> Callable[[dict[str, Any]], bool]:
     return change
 
 
-def with_condition(operator: str, key: str, value: Any) -> Callable[[dict[str, Any]], bool]:
+def with_condition(
+    operator: str, key: str, value: str | list[str]
+) -> Callable[[dict[str, Any]], bool]:
     """Give a condition that is there another value."""
 
     def change(statement: dict[str, Any]) -> bool:
@@ -120,9 +120,7 @@ def with_condition(operator: str, key: str, value: Any) -> Callable[[dict[str, A
     return change
 
 
-def drop_resources(
-    resource_type: str, matches: Callable[[dict[str, Any]], bool]
-) -> Edit:
+def drop_resources(resource_type: str, matches: Callable[[dict[str, Any]], bool]) -> Edit:
     """Take resources away, and what waits for them."""
 
     def edit(template: Template) -> int:
@@ -143,9 +141,7 @@ def drop_resources(
     return edit
 
 
-def change_properties(
-    resource_type: str, change: Callable[[dict[str, Any]], bool]
-) -> Edit:
+def change_properties(resource_type: str, change: Callable[[dict[str, Any]], bool]) -> Edit:
     """Change properties in place; `change` says whether there was something to change."""
 
     def edit(template: Template) -> int:

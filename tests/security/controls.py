@@ -11,17 +11,29 @@ import functools
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from tests.security.deployment import Deployment, Resource, UnresolvedError
-from tests.security.permissions import Permissions
-from tests.security.policies import Grant, MalformedPolicyError, difference, grants
+from tests.security.permissions import permissions_of
+from tests.security.policies import Grant, MalformedPolicyError, difference
 
 Control = Callable[[Deployment], list[str]]
 
 CONTROLS: Final[list[Control]] = []
 """All controls, in the order of this file."""
+
+
+_NOT_UNDERSTOOD: Final = (
+    UnresolvedError,
+    MalformedPolicyError,
+    # A template that lacks what CloudFormation requires, such as the key of a tag.
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
 
 
 def control(check: Control) -> Control:
@@ -31,8 +43,8 @@ def control(check: Control) -> Control:
     def checked(deployment: Deployment) -> list[str]:
         try:
             return check(deployment)
-        except (UnresolvedError, MalformedPolicyError) as error:
-            return [f"cannot be understood: {error}"]
+        except _NOT_UNDERSTOOD as error:
+            return [f"cannot be understood: {type(error).__name__} {error}"]
 
     CONTROLS.append(checked)
     return checked
@@ -116,6 +128,14 @@ def keeps_what_the_settings_keep(deployment: Deployment) -> list[str]:
         for when in ("DeletionPolicy", "UpdateReplacePolicy")
         if resource.attributes.get(when) != expected
     ]
+    # What is not data goes: a job that is kept would never hear that its stack is gone.
+    findings += [
+        f"{resource}: {when} is {resource.attributes[when]}"
+        for resource in deployment.resources
+        for when in ("DeletionPolicy", "UpdateReplacePolicy")
+        if resource.type not in RETAINED_TYPES
+        and resource.attributes.get(when, "Delete") != "Delete"
+    ]
     findings += [
         f"{table}: deletion protection is {table['DeletionProtectionEnabled']}"
         for table in deployment.of_type("AWS::DynamoDB::Table")
@@ -159,6 +179,46 @@ def carries_its_tags(deployment: Deployment) -> list[str]:
             if tags.get(key) != value:
                 findings.append(f"{resource}: tag {key} is {tags.get(key)}, expected {value}")
     return findings
+
+
+@control
+def stacks_wait_for_what_they_use(deployment: Deployment) -> list[str]:
+    """What a stack uses while it works is there before it and goes after it."""
+    parts = ("identity", "encryption", "network", "storage", "access", "engine")
+    env = deployment.settings.environment
+    waiting = {
+        "network": {"identity", "encryption"},
+        "storage": {"identity", "encryption", "network"},
+        "access": {"identity", "encryption", "network", "storage"},
+        # The submitter needs its permissions, and reaches S3 and DynamoDB through the storage's
+        # endpoints; no value of these passes.
+        "engine": {"access", "storage"},
+        # A job runs with the permissions until it ends.
+        **{f"job-{job}": set(parts) for job in deployment.settings.jobs},
+    }
+    return [
+        f"{part} does not wait for {each}"
+        for part, needed in waiting.items()
+        for each in sorted(needed)
+        if f"finetune-{env}-{each}" not in deployment.dependencies.get(f"finetune-{env}-{part}", ())
+    ]
+
+
+@control
+def a_zone_can_be_dropped(deployment: Deployment) -> list[str]:
+    """No subnet is exported: an export that a job's stack imports could not be taken away."""
+    subnets = {
+        (subnet.stack, subnet.logical_id): subnet
+        for subnet in deployment.of_type("AWS::EC2::Subnet")
+    }
+    return [
+        f"{subnets[stack, output['Value']['Ref']]}: exported as {name}"
+        for stack, template in deployment.templates.items()
+        for name, output in template.get("Outputs", {}).items()
+        if "Export" in output
+        and isinstance(output["Value"], dict)
+        and (stack, output["Value"].get("Ref")) in subnets
+    ]
 
 
 # --- network -------------------------------------------------------------------------------------
@@ -251,7 +311,7 @@ def names_resolve_to_the_endpoints(deployment: Deployment) -> list[str]:
 def all_traffic_is_logged(deployment: Deployment) -> list[str]:
     """One flow log for the VPC, of accepted and refused traffic, to an encrypted log group."""
     logs, findings = _exactly(deployment, "AWS::EC2::FlowLog", 1)
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     vpc = _first(deployment.of_type("AWS::EC2::VPC"))
     expected = {
         "ResourceId": vpc.ref if vpc else None,
@@ -386,7 +446,7 @@ def groups_in_use(deployment: Deployment) -> Groups:
 
 def _job_group_of_the_role(deployment: Deployment) -> str | None:
     """Without a job in the settings, the group that the customization role may use."""
-    name = Permissions(deployment).names["customization"]
+    name = permissions_of(deployment).names["customization"]
     groups = {
         grant.resource.rsplit("/", maxsplit=1)[-1]
         for grant in _role_grants(deployment, name)
@@ -436,7 +496,7 @@ def groups_let_only_these_paths_through(deployment: Deployment) -> list[str]:
 @control
 def endpoints_are_private_ways_for_these_calls(deployment: Deployment) -> list[str]:
     """Four endpoints, where they must be, each with a policy of exactly the calls made through."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     endpoints = _endpoints(deployment)
     services = sorted(_service(endpoint) for endpoint in endpoints)
     findings = (
@@ -471,7 +531,7 @@ def endpoints_are_private_ways_for_these_calls(deployment: Deployment) -> list[s
             also={"PolicyDocument", "Tags"},
         )
         findings += _policy(
-            endpoint, endpoint["PolicyDocument"], permissions.endpoint_policies.get(service, set())
+            endpoint, "PolicyDocument", permissions.endpoint_policies.get(service, set())
         )
     return findings
 
@@ -501,7 +561,7 @@ def two_rotating_keys(deployment: Deployment) -> list[str]:
 @control
 def keys_are_used_for_what_they_are_for(deployment: Deployment) -> list[str]:
     """Each key's policy names who uses it through which service; the account administers."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     env = deployment.settings.environment
     expected = {
         f"key-finetune-{env}-data": permissions.data_key_policy,
@@ -510,7 +570,7 @@ def keys_are_used_for_what_they_are_for(deployment: Deployment) -> list[str]:
     return [
         finding
         for key in deployment.of_type("AWS::KMS::Key")
-        for finding in _policy(key, key["KeyPolicy"], expected.get(key.ref, set()))
+        for finding in _policy(key, "KeyPolicy", expected.get(key.ref, set()))
     ]
 
 
@@ -521,10 +581,7 @@ def keys_and_roles_agree(deployment: Deployment) -> list[str]:
     The account is the principal of the keys' statements, so both sides have to allow: a permission
     on one side alone is denied, and nobody sees it before a job fails.
     """
-    policies = {
-        key.arn: grants(key["KeyPolicy"] or {"Version": "2012-10-17"})
-        for key in deployment.of_type("AWS::KMS::Key")
-    }
+    policies = {key.arn: key.grants("KeyPolicy") for key in deployment.of_type("AWS::KMS::Key")}
     roles = {role.arn: role.ref for role in deployment.of_type("AWS::IAM::Role")}
     by_role = {arn: _role_grants(deployment, name) for arn, name in roles.items()}
     findings = []
@@ -562,7 +619,7 @@ def _values(grant: Grant, key: str) -> set[str]:
 @control
 def everything_stored_is_encrypted(deployment: Deployment) -> list[str]:
     """Bucket, logs, table, queue and topic under the data key."""
-    key = Permissions(deployment).data_key
+    key = permissions_of(deployment).data_key
     key_id = key.rsplit("/", maxsplit=1)[-1]
     findings = []
 
@@ -654,7 +711,7 @@ def buckets_are_private_and_versioned(deployment: Deployment) -> list[str]:
 @control
 def buckets_have_one_policy_each(deployment: Deployment) -> list[str]:
     """TLS 1.2, the right key, only these people, datasets written once, our endpoint."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     expected = {
         "bucket-data": permissions.data_bucket_policy,
         "bucket-logs": permissions.logs_bucket_policy,
@@ -664,9 +721,7 @@ def buckets_have_one_policy_each(deployment: Deployment) -> list[str]:
     if sorted(str(policy["Bucket"]) for policy in policies) != sorted(expected):
         findings.append(f"bucket policies for {[policy['Bucket'] for policy in policies]}")
     for policy in policies:
-        findings += _policy(
-            policy, policy["PolicyDocument"], expected.get(str(policy["Bucket"]), set())
-        )
+        findings += _policy(policy, "PolicyDocument", expected.get(str(policy["Bucket"]), set()))
     return findings
 
 
@@ -676,7 +731,7 @@ def buckets_have_one_policy_each(deployment: Deployment) -> list[str]:
 @control
 def roles_are_taken_only_by(deployment: Deployment) -> list[str]:
     """Each role's trust policy: one service or the named people, with every condition inside."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     expected = permissions.trust
     roles = deployment.of_type("AWS::IAM::Role")
     findings = [
@@ -685,8 +740,7 @@ def roles_are_taken_only_by(deployment: Deployment) -> list[str]:
     for role in roles:
         if role.ref not in expected:
             findings.append(f"{role}: a role that the design does not know")
-        document = role["AssumeRolePolicyDocument"]
-        findings += _policy(role, document, expected.get(role.ref, set()))
+        findings += _policy(role, "AssumeRolePolicyDocument", expected.get(role.ref, set()))
         findings += _properties(
             role,
             {},
@@ -708,7 +762,7 @@ def the_customization_role_is_guarded_against_confused_deputies(
     deployment: Deployment,
 ) -> list[str]:
     """Account and job stand inside the only statement of the trust policy."""
-    name = Permissions(deployment).names["customization"]
+    name = permissions_of(deployment).names["customization"]
     role = next((each for each in deployment.of_type("AWS::IAM::Role") if each.ref == name), None)
     if role is None:
         return [f"no role {name}"]
@@ -734,7 +788,7 @@ def the_customization_role_is_guarded_against_confused_deputies(
 @control
 def roles_may_do_only_this(deployment: Deployment) -> list[str]:
     """Everything attached to a role, inline or managed, is exactly what the design says."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     group = groups_in_use(deployment).job
     expected = permissions.role_policies(str(group))
     roles = {role.ref for role in deployment.of_type("AWS::IAM::Role")}
@@ -794,7 +848,7 @@ def functions_run_where_and_as_designed(deployment: Deployment) -> list[str]:
 
 
 def _expected_functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     settings = deployment.settings
     env = settings.environment
     concurrency = (
@@ -886,11 +940,37 @@ NODE: Final = "nodejs24.x"
 
 @control
 def functions_start_after_their_permissions(deployment: Deployment) -> list[str]:
-    """A function waits for the policy that lets it write its logs, so that none is lost."""
+    """What runs with a role waits for the role's policies: before them its logs would be lost."""
+    findings = []
+    for runner in deployment.of_type("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"):
+        role = str(runner["Role"] or runner["RoleArn"]).rsplit("/", maxsplit=1)[-1]
+        waits_for = runner.attributes.get("DependsOn", [])
+        # Those of another stack are there: its stack waits for that one.
+        needed = [
+            each
+            for each in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
+            if each.stack == runner.stack and role in (each["Roles"] or [])
+        ]
+        findings += [
+            f"{runner}: does not wait for {each.ref}"
+            for each in needed
+            if each.logical_id not in waits_for
+        ]
+        if not waits_for:
+            findings.append(f"{runner}: waits for nothing")
+    return findings
+
+
+@control
+def code_comes_from_the_accounts_own_assets(deployment: Deployment) -> list[str]:
+    """Code by its content from the bootstrap bucket of this account and Region, and no other."""
+    bucket = f"cdk-hnb659fds-assets-{deployment.account}-{deployment.region}"
     return [
-        f"{function}: waits for nothing"
+        f"{function}: code from {function['Code']}"
         for function in deployment.of_type("AWS::Lambda::Function")
-        if not function.attributes.get("DependsOn")
+        if function["Code.S3Bucket"] != bucket
+        or not re.fullmatch(r"[0-9a-f]{64}\.zip", str(function["Code.S3Key"]))
+        or set(function["Code"]) != {"S3Bucket", "S3Key"}
     ]
 
 
@@ -919,7 +999,7 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> list[str]:
 @control
 def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
     """Dead letters stay two weeks; queue and topic take them over TLS, from the rule alone."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     queues, findings = _exactly(deployment, "AWS::SQS::Queue", 1)
     for queue in queues:
         findings += _properties(
@@ -930,14 +1010,14 @@ def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
     for policy in policies:
         if policy["Queues"] != [queue.ref for queue in queues]:
             findings.append(f"{policy}: on {policy['Queues']}")
-        findings += _policy(policy, policy["PolicyDocument"], permissions.queue_policy)
+        findings += _policy(policy, "PolicyDocument", permissions.queue_policy)
     return findings
 
 
 @control
 def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
     """A rule for the environment's jobs, a topic that only the rule publishes to."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     env = deployment.settings.environment
     rules, findings = _exactly(deployment, "AWS::Events::Rule", 1)
     for rule in rules:
@@ -972,7 +1052,7 @@ def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
     for policy in policies:
         if policy["Topics"] != [topic.ref for topic in topics]:
             findings.append(f"{policy}: on {policy['Topics']}")
-        findings += _policy(policy, policy["PolicyDocument"], permissions.topic_policy)
+        findings += _policy(policy, "PolicyDocument", permissions.topic_policy)
     return findings
 
 
@@ -998,7 +1078,7 @@ def state_can_be_restored(deployment: Deployment) -> list[str]:
 @control
 def the_waiter_calls_the_framework_only(deployment: Deployment) -> list[str]:
     """The provider's state machine asks the completion check for half an hour, then gives up."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     machines, findings = _exactly(deployment, "AWS::StepFunctions::StateMachine", 1)
     expected = {
         "framework-isComplete-task": permissions.framework("isComplete"),
@@ -1035,7 +1115,7 @@ def the_waiter_calls_the_framework_only(deployment: Deployment) -> list[str]:
 @control
 def jobs_are_private(deployment: Deployment) -> list[str]:
     """Each job of the settings has its subnets, group, role, model key and its own output."""
-    permissions = Permissions(deployment)
+    permissions = permissions_of(deployment)
     settings = deployment.settings
     jobs = {str(job["Job"]): job for job in deployment.of_type(JOB)}
     findings = (
@@ -1161,31 +1241,25 @@ def _sorted(value: Any) -> Any:  # noqa: ANN401 - a piece of a template
     return value
 
 
-def _policy(
-    resource: Resource,
-    document: Any,  # noqa: ANN401 - a piece of a template
-    expected: set[Grant],
-) -> list[str]:
-    if not isinstance(document, Mapping):
+def _policy(resource: Resource, path: str, expected: set[Grant]) -> list[str]:
+    if not isinstance(resource[path], Mapping):
         return [f"{resource}: no policy, so AWS's default applies"]
     try:
-        found = grants(document)
+        found = resource.grants(path)
     except MalformedPolicyError as error:
         return [f"{resource}: {error}"]
     return difference(str(resource), found=found, expected=expected)
 
 
 def _role_grants(deployment: Deployment, name: str) -> set[Grant]:
-    return {grant for document in _documents(deployment, name) for grant in grants(document)}
-
-
-def _documents(deployment: Deployment, name: str) -> Iterator[Mapping[str, Any]]:
-    """Every policy of a role: its own, the inline ones beside it, and the managed ones."""
+    """Everything a role may do: its inline policies, those beside it, and the managed ones."""
+    found: set[Grant] = set()
     for role in deployment.of_type("AWS::IAM::Role"):
         if role.ref == name:
             if role["ManagedPolicyArns"]:
                 raise MalformedPolicyError(f"managed policies {role['ManagedPolicyArns']}")
-            yield from (policy["PolicyDocument"] for policy in role["Policies"] or [])
+            found |= role.inline_grants
     for policy in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
         if name in (policy["Roles"] or []):
-            yield policy["PolicyDocument"] or {}
+            found |= policy.grants("PolicyDocument")
+    return found

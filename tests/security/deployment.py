@@ -8,16 +8,18 @@ cannot be resolved is an error and never a wildcard.
 from __future__ import annotations
 
 import copy
+import dataclasses
 import ipaddress
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 from settings import Settings
 from settings.regions import partition_of
+from tests.security.policies import Grant, grants
 
 ACCOUNT: Final = "111122223333"
 """The account that `AWS::AccountId` stands for: the documentation's."""
@@ -61,6 +63,23 @@ class Resource:
     def __str__(self) -> str:
         return f"{self.type} {self.ref}"
 
+    def grants(self, path: str) -> set[Grant]:
+        """What the policy document at a path says; worked out once.
+
+        Raises:
+            MalformedPolicyError: As `policies.grants` does.
+        """
+        known: dict[str, set[Grant]] = self.__dict__.setdefault("_grants", {})
+        if path not in known:
+            known[path] = grants(self[path] or {})
+        return known[path]
+
+    @cached_property
+    def inline_grants(self) -> set[Grant]:
+        """What a role's own inline policies say."""
+        policies = self["Policies"] or []
+        return {grant for policy in policies for grant in grants(policy["PolicyDocument"])}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
@@ -81,7 +100,7 @@ class Deployment:
     def account(self) -> str:
         return self.settings.account or ACCOUNT
 
-    @property
+    @cached_property
     def partition(self) -> str:
         return partition_of(self.region) or "aws"
 
@@ -89,20 +108,19 @@ class Deployment:
     def url_suffix(self) -> str:
         return _SUFFIXES.get(self.partition, "amazonaws.com.cn")
 
-    @property
+    @cached_property
     def training_cidrs(self) -> dict[str, str]:
         """The range of the training subnet of each zone, by zone letter."""
         return self._slots(self.settings.network.training_zones, first=0)
 
-    @property
+    @cached_property
     def service_cidrs(self) -> dict[str, str]:
         """The range of the service subnet of each zone, by zone letter."""
         return self._slots(self.settings.network.service_zones, first=16)
 
     def _slots(self, zones: Sequence[str], *, first: int) -> dict[str, str]:
-        """Each zone letter has its place among 32 equal parts of the VPC's range."""
-        slots = list(ipaddress.ip_network(self.settings.network.cidr).subnets(prefixlen_diff=5))
-        return {zone: str(slots[first + ord(zone) - ord("a")]) for zone in zones}
+        slots = _slots(self.settings.network.cidr)
+        return {zone: slots[first + ord(zone) - ord("a")] for zone in zones}
 
     @cached_property
     def resources(self) -> tuple[Resource, ...]:
@@ -121,7 +139,14 @@ class Deployment:
 
     def of_type(self, *types: str) -> list[Resource]:
         """The resources of the types."""
-        return [resource for resource in self.resources if resource.type in types]
+        return [resource for type_ in types for resource in self._by_type.get(type_, [])]
+
+    @cached_property
+    def _by_type(self) -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.type, []).append(resource)
+        return found
 
     def where(self, type_: str, **properties: object) -> list[Resource]:
         """The resources of a type whose properties have these values."""
@@ -145,12 +170,32 @@ class Deployment:
 
     def with_templates(self, templates: Mapping[str, Template]) -> Deployment:
         """The same environment with other templates."""
-        return Deployment(
-            settings=self.settings,
-            templates=templates,
-            dependencies=self.dependencies,
-            protected=self.protected,
+        return dataclasses.replace(self, templates=templates)
+
+    def with_resource(self, stack: str, logical_id: str, raw: Template) -> Deployment:
+        """A copy in which one resource says something else; all others are shared with this one.
+
+        A resource that keeps its name changes nothing for the others, so they are not resolved
+        anew: thousands of weakenings are tried.
+        """
+        template = self.templates[stack]
+        resources = {**template["Resources"], logical_id: raw}
+        changed = self.with_templates(
+            {**self.templates, stack: {**template, "Resources": resources}}
         )
+        if raw["Type"] == "AWS::KMS::Alias":
+            return changed  # A key is known by its alias.
+        try:
+            new = _Resolver(changed).resource(stack, logical_id)
+        except Exception:  # a control that looks at it meets the same error
+            return changed
+        place = [(each.stack, each.logical_id) for each in self.resources].index(
+            (stack, logical_id)
+        )
+        if (new.ref, new.arn) == (self.resources[place].ref, self.resources[place].arn):
+            shared = (*self.resources[:place], new, *self.resources[place + 1 :])
+            changed.__dict__["resources"] = shared
+        return changed
 
     def put(
         self, type_: str, path: str, value: object, *, where: Mapping[str, object] | None = None
@@ -206,6 +251,12 @@ class Deployment:
         return self.changed(change)
 
 
+@cache
+def _slots(cidr: str) -> list[str]:
+    """The 32 equal parts of the VPC's range, among which each zone letter has its places."""
+    return [str(part) for part in ipaddress.ip_network(cidr).subnets(prefixlen_diff=5)]
+
+
 ABSENT: Final = object()
 """Stands for a property that is taken away."""
 
@@ -247,20 +298,20 @@ class _Resolver:
 
     def resources(self) -> Iterator[Resource]:
         for stack, template in self._templates.items():
-            for logical_id, raw in template["Resources"].items():
-                yield Resource(
-                    stack=stack,
-                    logical_id=logical_id,
-                    type=raw["Type"],
-                    ref=self._name(stack, logical_id),
-                    arn=self._arn(stack, logical_id),
-                    properties=self.resolve(stack, raw.get("Properties", {})),
-                    attributes={
-                        key: value
-                        for key, value in raw.items()
-                        if key not in {"Type", "Properties"}
-                    },
-                )
+            for logical_id in template["Resources"]:
+                yield self.resource(stack, logical_id)
+
+    def resource(self, stack: str, logical_id: str) -> Resource:
+        raw = self._templates[stack]["Resources"][logical_id]
+        return Resource(
+            stack=stack,
+            logical_id=logical_id,
+            type=raw["Type"],
+            ref=self._name(stack, logical_id),
+            arn=self._arn(stack, logical_id),
+            properties=self.resolve(stack, raw.get("Properties", {})),
+            attributes={key: raw[key] for key in raw if key not in {"Type", "Properties"}},
+        )
 
     def resolve(self, stack: str, value: Any) -> Any:  # noqa: ANN401 - a piece of a template
         if isinstance(value, list):

@@ -7,7 +7,7 @@ both directions, so a permission that is not here is a finding, and so is one th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache, cached_property
 
 from settings import Settings
 from tests.security.deployment import Deployment
@@ -17,6 +17,17 @@ Conditions = Mapping[str, Mapping[str, object]]
 
 DATASETS = "fine-tuning-datasets/*"
 OUTPUTS = "outputs/*"
+
+
+def permissions_of(deployment: Deployment) -> Permissions:
+    """The policies that the design gives an environment; worked out once for the same settings.
+
+    Thousands of weakened copies share their settings, and with them what they are held to.
+    """
+    key = id(deployment.settings)
+    if key not in _KNOWN:
+        _KNOWN[key] = Permissions(deployment)
+    return _KNOWN[key]
 
 
 class Permissions:
@@ -36,8 +47,8 @@ class Permissions:
             for purpose in ("submitter", "completion-check", "flow-logs", "uploader", "reader")
         }
         self.names["customization"] = f"AmazonBedrock-finetune-{env}-{region}-customization"
-        self.names["on-event"] = _role_of(deployment, "framework.onEvent")
-        self.names["complete"] = _role_of(deployment, "framework.isComplete")
+        self.names["on-event"] = f"finetune-{env}-{region}-framework-on-event"
+        self.names["complete"] = f"finetune-{env}-{region}-framework-complete"
         self.names["waiter"] = "EngineFrameworkProviderwaiterstatemachineRole"
         self.names["default-group"] = "CustomVpcRestrictDefaultSGCustomResourceProviderRole"
         self.roles = {purpose: arn("iam", f"role/{name}") for purpose, name in self.names.items()}
@@ -144,6 +155,7 @@ class Permissions:
             "s3:PutObject", on=f"{self.bucket}/{OUTPUTS}", when=self._ours
         )
 
+    @cache  # noqa: B019 - as many as there are settings in a run
     def role_policies(self, job_group: str) -> dict[str, set[Grant]]:
         """What each role may do, by the role's name.
 
@@ -260,7 +272,7 @@ class Permissions:
             )
         )
 
-    @property
+    @cached_property
     def _submitter(self) -> set[Grant]:
         ours = self.settings.environment
         tag = "finetune:environment"
@@ -322,7 +334,7 @@ class Permissions:
             | self._keeps_failed_events
         )
 
-    @property
+    @cached_property
     def _completion_check(self) -> set[Grant]:
         return (
             allow("bedrock:GetModelCustomizationJob", on=self.jobs)
@@ -331,7 +343,7 @@ class Permissions:
             | self._keeps_failed_events
         )
 
-    @property
+    @cached_property
     def trust(self) -> dict[str, set[Grant]]:
         """Who may take each role, by the role's name."""
 
@@ -389,7 +401,7 @@ class Permissions:
             on="*",
         )  # fmt: skip
 
-    @property
+    @cached_property
     def data_key_policy(self) -> set[Grant]:
         """The policy of the data key."""
         env = self.settings.environment
@@ -467,7 +479,7 @@ class Permissions:
             )
         )
 
-    @property
+    @cached_property
     def model_key_policy(self) -> set[Grant]:
         """The policy of the model key."""
         keys = self.settings.keys
@@ -513,13 +525,14 @@ class Permissions:
             "s3:*", by="*", on=both, when={"NumericLessThan": {"s3:TlsVersion": "1.2"}}
         )
 
-    @property
+    @cached_property
     def data_bucket_policy(self) -> set[Grant]:
         """The policy of the data bucket: nothing but denials."""
         objects = f"{self.bucket}/*"
         sse = "s3:x-amz-server-side-encryption"
-        # Administrators delete and do not read.
+        # Administrators list and delete; they do not read.
         users = [self.roles[each] for each in ("customization", "submitter", "uploader", "reader")]
+        administrators = self.people("administrators")
         found = (
             self._tls_1_2(self.bucket)
             | deny(
@@ -546,6 +559,20 @@ class Permissions:
                 when={"ArnNotEquals": {"aws:PrincipalArn": users}},
             )
             | deny(
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                by="*",
+                on=self.bucket,
+                when={"ArnNotLike": {"aws:PrincipalArn": [*users, *self.people("administrators")]}},
+            )
+            | deny(
+                "s3:ListBucket",
+                "s3:ListBucketVersions",
+                by="*",
+                on=self.bucket,
+                when={"ArnNotLike": {"aws:PrincipalArn": [*users, *administrators]}},
+            )
+            | deny(
                 "s3:PutObject",
                 by="*",
                 on=f"{self.bucket}/{DATASETS}",
@@ -559,7 +586,7 @@ class Permissions:
                 "s3:DeleteObjectVersion",
                 by="*",
                 on=objects,
-                when={"ArnNotLike": {"aws:PrincipalArn": self.people("administrators")}},
+                when={"ArnNotLike": {"aws:PrincipalArn": administrators}},
             )
         )
         if self.settings.storage.require_endpoint:
@@ -576,7 +603,7 @@ class Permissions:
             )
         return found
 
-    @property
+    @cached_property
     def logs_bucket_policy(self) -> set[Grant]:
         """The policy of the access-log bucket: S3's log delivery writes the data bucket's logs."""
         return self._tls_1_2(self.logs_bucket) | allow(
@@ -589,7 +616,7 @@ class Permissions:
             },
         )
 
-    @property
+    @cached_property
     def queue_policy(self) -> set[Grant]:
         """The policy of the dead-letter queue."""
         return self._tls("sqs", self.queue) | allow(
@@ -599,7 +626,7 @@ class Permissions:
             when={"ArnEquals": {"aws:SourceArn": self.rule}},
         )
 
-    @property
+    @cached_property
     def topic_policy(self) -> set[Grant]:
         """The policy of the topic."""
         return deny(
@@ -617,7 +644,7 @@ class Permissions:
             },
         )
 
-    @property
+    @cached_property
     def endpoint_policies(self) -> dict[str, set[Grant]]:
         """The policies of the VPC endpoints, by service."""
 
@@ -667,8 +694,5 @@ class Permissions:
         }
 
 
-def _role_of(deployment: Deployment, handler: str) -> str:
-    """The name of the role of one of the provider framework's functions."""
-    for function in deployment.where("AWS::Lambda::Function", Handler=handler):
-        return str(function["Role"]).rsplit("/", maxsplit=1)[-1]
-    return f"no role of {handler}"
+# Each keeps its settings, so that no other settings get their id.
+_KNOWN: dict[int, Permissions] = {}

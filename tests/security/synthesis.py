@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from settings import load_settings
+from settings import foundation_models, load_settings
 from tests.security.deployment import Deployment
 
 DIGEST: Final = "0123456789abcdef" * 4
@@ -25,13 +25,32 @@ VALUES: Final[Mapping[str, Any]] = {
 }
 """Correct settings that variants start from."""
 
+EVERY_OPTION: Final[Mapping[str, Any]] = {
+    **VALUES,
+    "permissions_boundary": "boundary",
+    "keys": {"direct_kms": True},
+    "engine": {"reserved_concurrency": 2},
+    "network": {"scoped_s3_endpoint_policy": False},
+    "jobs": {
+        "review": {
+            "base_model": "amazon.nova-lite-v1:0:300k",
+            "dataset": "reviews",
+            "validation_dataset": "held-back",
+            "hyperparameters": {"epochCount": 2},
+        }
+    },
+}
+"""Correct settings that take the other side of what the settings of dev take by default."""
+
 
 def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) -> None:
     """Write a settings file and a lock file with every data set that its jobs name."""
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = values.get("jobs", {}).values()
-    named = {
-        job[field] for job in jobs for field in ("dataset", "validation_dataset") if field in job
+    families = {
+        job[field]: foundation_models()[job["base_model"]].family
+        for job in values.get("jobs", {}).values()
+        for field in ("dataset", "validation_dataset")
+        if field in job
     }
     lock = {
         name: {
@@ -41,12 +60,12 @@ def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) ->
             "records": 200,
             "check": {
                 "version": "1",
-                "model_family": "amazon-nova",
+                "model_family": family.name if family else None,
                 "ok": True,
                 "at": "2026-11-22T12:00:00Z",
             },
         }
-        for name in sorted(named)
+        for name, family in sorted(families.items())
     }
     (folder / "datasets.lock.json").write_text(json.dumps(lock, indent=2), encoding="utf-8")
     # JSON is YAML.

@@ -75,6 +75,7 @@ def test_each_bucket_has_one_policy_that_says_exactly_this(deployment: Deploymen
         "DenyAnotherKey",
         "DenyAnotherEncryption",
         "DenyDataToOthers",
+        "DenyListingToOthers",
         "DenyOverwritingDatasets",
         "DenyDeletingToAllButAdministrators",
         "DenyCustomizationOutsideTheEndpoint",

@@ -11,8 +11,8 @@ from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 
-from rehearsal.emulator import network, refusals
-from rehearsal.emulator.decisions import require, why_endpoint_denies
+from rehearsal.emulator import network
+from rehearsal.emulator.decisions import why_denied, why_endpoint_denies
 from rehearsal.emulator.errors import AccessDeniedError
 from rehearsal.emulator.principals import Caller
 
@@ -27,31 +27,27 @@ class Access:
     caller: Caller
     path: network.Path | None
 
-    def require(
-        self, action: str, resource: str, *, keys: Mapping[str, Any] | None = None
-    ) -> None:
+    def require(self, action: str, resource: str, *, keys: Mapping[str, Any] | None = None) -> None:
         """Refuse unless identity policies and the endpoint's policy allow it.
 
         Raises:
             AccessDeniedError: with AWS's sentence.
         """
         given = {**(keys or {}), **(self.path.keys if self.path else {})}
-        try:
-            require(caller=self.caller, action=action, resource=resource, keys=given)
-            if self.path is not None and action.startswith("bedrock:"):
-                closed = why_endpoint_denies(
-                    policy=self.path.policy,
-                    endpoint_id=self.path.endpoint_id,
-                    caller=self.caller,
-                    action=action,
-                    resource=resource,
-                    keys=given,
-                )
-                if closed:
-                    raise AccessDeniedError(closed)
-        except AccessDeniedError as error:
-            refusals.record(where="bedrock", reason=error.message)
-            raise
+        if self.caller.function_arn:
+            given["lambda:SourceFunctionArn"] = self.caller.function_arn
+        denied = why_denied(caller=self.caller, action=action, resource=resource, keys=given)
+        if denied is None and self.path is not None and action.startswith("bedrock:"):
+            denied = why_endpoint_denies(
+                policy=self.path.policy,
+                endpoint_id=self.path.endpoint_id,
+                caller=self.caller,
+                action=action,
+                resource=resource,
+                keys=given,
+            )
+        if denied:
+            raise AccessDeniedError(denied)
 
 
 def request_tag_keys(tags: Mapping[str, str]) -> dict[str, Any]:

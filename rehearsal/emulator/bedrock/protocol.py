@@ -56,9 +56,7 @@ def match(*, method: str, path: str, operations: tuple[str, ...]) -> str | None:
     return max(found, key=lambda name: len(_route(name)[1].pattern)) if found else None
 
 
-def parse(
-    *, operation: str, path: str, query: Mapping[str, list[str]], body: bytes
-) -> Request:
+def parse(*, operation: str, path: str, query: Mapping[str, list[str]], body: bytes) -> Request:
     """Read and validate a call.
 
     Raises:

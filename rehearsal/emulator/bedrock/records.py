@@ -132,7 +132,9 @@ class Records:
         """
         found = self.find_job(identifier)
         if found is None:
-            raise NotFoundError(f"The specified model customization job was not found: {identifier}")
+            raise NotFoundError(
+                f"The specified model customization job was not found: {identifier}"
+            )
         return found
 
     def model(self, identifier: str) -> Model:

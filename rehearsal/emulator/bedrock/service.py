@@ -114,8 +114,10 @@ class Service:
 
     def _job(self, access: Access, action: str, identifier: str) -> Job:
         found = self.records.find_job(identifier)
-        named = identifier if identifier.startswith("arn:") else arn(
-            f"model-customization-job/{identifier}"
+        named = (
+            identifier
+            if identifier.startswith("arn:")
+            else arn(f"model-customization-job/{identifier}")
         )
         self._require_on(access, action, found.arn if found else named)
         return self.records.job(identifier)

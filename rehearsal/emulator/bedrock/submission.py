@@ -87,9 +87,7 @@ class Submission:
                     "TooManyTagsException", f"{name}: at most {_MOST_TAGS} tags on a resource"
                 )
         running = [
-            job
-            for job in self._records.jobs.values()
-            if job.status in (IN_PROGRESS, STOPPING)
+            job for job in self._records.jobs.values() if job.status in (IN_PROGRESS, STOPPING)
         ]
         if len(running) >= _MOST_JOBS:
             raise ServiceError(
@@ -97,12 +95,12 @@ class Submission:
                 f"the account has {len(running)} customization jobs, at most {_MOST_JOBS}",
             )
         if self._records.find_job(request["jobName"]):
-            raise ConflictError(f"The provided job name is already in use: {request['jobName']}")
+            raise ConflictError(f"The provided job name is currently in use: {request['jobName']}")
         model_name = request["customModelName"]
         if self._records.find_model(model_name) or any(
             job.model_name == model_name for job in running
         ):
-            raise ConflictError(f"The provided model name is already in use: {model_name}")
+            raise ConflictError(f"The provided custom model name is currently in use: {model_name}")
 
     def _make(self, request: dict[str, Any], access: Access) -> Job:
         customization = request.get("customizationType", "FINE_TUNING")

@@ -58,7 +58,9 @@ def _invoke(
     except (RuntimeError, TimeoutError) as error:
         # The provider framework appends its stack trace after an empty line.
         sentence = str(error).split("\n\n", 1)[0]
-        refusals.record(where="custom resource", reason=f"{request_type} of {logical_id}: {sentence}")
+        refusals.record(
+            where="custom resource", reason=f"{request_type} of {logical_id}: {sentence}"
+        )
         with _lock:
             answer = _answers.get((stack_id, logical_id)) or {}
         made = answer.get("PhysicalResourceId")

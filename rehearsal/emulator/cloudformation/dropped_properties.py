@@ -110,12 +110,14 @@ def _bucket_logging(name: str, logging: dict[str, Any]) -> None:
     target = logging.get("DestinationBucketName", name)
     if target not in s3._buckets:
         raise RefusedError(
-            f"The target bucket for logging does not exist: {target} (InvalidTargetBucketForLogging)"
+            f"The target bucket for logging does not exist: {target} "
+            "(InvalidTargetBucketForLogging)"
         )
     s3._put_bucket_logging(
         name,
         f'<BucketLoggingStatus xmlns="{_S3_XML}"><LoggingEnabled>'
-        f"{_element('TargetBucket', target)}{_element('TargetPrefix', logging.get('LogFilePrefix'))}"
+        f"{_element('TargetBucket', target)}"
+        f"{_element('TargetPrefix', logging.get('LogFilePrefix'))}"
         "</LoggingEnabled></BucketLoggingStatus>".encode(),
     )
 

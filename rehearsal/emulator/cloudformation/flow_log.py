@@ -18,8 +18,7 @@ _FLOW_LOGS = "vpc-flow-logs.amazonaws.com"
 def _log_group(properties: Properties) -> str:
     destination = str(properties.get("LogDestination") or "")
     return str(
-        properties.get("LogGroupName")
-        or destination.removesuffix(":*").partition(":log-group:")[2]
+        properties.get("LogGroupName") or destination.removesuffix(":*").partition(":log-group:")[2]
     )
 
 

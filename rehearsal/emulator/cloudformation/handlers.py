@@ -27,7 +27,8 @@ def before(
         on_update: False for refusals that only a creation meets.
     """
     handler = HANDLERS[resource_type]
-    create, update = handler["create"], handler.get("update")
+    create: Any = handler["create"]
+    update: Any = handler.get("update")
 
     def checked_create(logical_id: str, properties: Properties, stack_name: str) -> Any:
         check(logical_id, properties, stack_name)
@@ -47,7 +48,8 @@ def before(
 def after(resource_type: str, apply: Callable[[str, Properties], None]) -> None:
     """Run `apply(physical_id, properties)` after a resource was made or changed."""
     handler = HANDLERS[resource_type]
-    create, update = handler["create"], handler.get("update")
+    create: Any = handler["create"]
+    update: Any = handler.get("update")
 
     def applied_create(logical_id: str, properties: Properties, stack_name: str) -> Any:
         made = create(logical_id, properties, stack_name)

@@ -1,4 +1,4 @@
-"""Which template properties does no provisioner ever look at?
+"""The template properties that no provisioner ever looks at.
 
 MiniStack validates no schema: a property it does not know reaches CREATE_COMPLETE without a word.
 Every handler gets its properties wrapped so that what it reads is written down; what it never

@@ -1,0 +1,85 @@
+"""cfn-lint finds nothing in any template; it alone sees misspelt operators and properties."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cfnlint import ConfigMixIn  # type: ignore[import-untyped]  # it ships no types
+from cfnlint.runner import Runner  # type: ignore[import-untyped]  # the same
+
+from tests.security.deployment import Deployment
+
+CONFIGURATION = Path(__file__).resolve().parents[2] / ".cfnlintrc.yaml"
+
+
+def _found(
+    folder: Path, templates: Mapping[str, Mapping[str, Any]], *, configuration: Path
+) -> dict[str, list[str]]:
+    """What cfn-lint finds, by check."""
+    files = []
+    for name, template in templates.items():
+        file = folder / f"{name}.json"
+        file.write_text(json.dumps(template, indent=1), encoding="utf-8")
+        files.append(str(file))
+    config = ConfigMixIn(["--config-file", str(configuration), "--", *files])
+    found: dict[str, list[str]] = {}
+    for match in Runner(config).run():
+        found.setdefault(match.rule.id, []).append(
+            f"{Path(match.filename).name}:{match.linenumber}: {match.message}"
+        )
+    return found
+
+
+@pytest.fixture(scope="module")
+def unfiltered(
+    dev: Deployment, prod: Deployment, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    """What cfn-lint finds in all templates when no check is left out."""
+    folder = tmp_path_factory.mktemp("lint")
+    nothing = folder / "nothing.yaml"
+    nothing.write_text("{}", encoding="utf-8")
+    return _found(folder, {**dev.templates, **prod.templates}, configuration=nothing)
+
+
+def _left_out() -> set[str]:
+    return set(yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8"))["ignore_checks"])
+
+
+def test_every_template_is_free_of_errors_and_warnings(
+    unfiltered: dict[str, list[str]],
+) -> None:
+    assert {check: at for check, at in unfiltered.items() if check not in _left_out()} == {}
+
+
+def test_every_check_that_is_left_out_would_find_something(
+    unfiltered: dict[str, list[str]],
+) -> None:
+    assert _left_out() <= set(unfiltered)
+
+
+def test_a_misspelt_condition_operator_is_found(dev: Deployment, tmp_path: Path) -> None:
+    policy = "AWS::S3::BucketPolicy"
+    misspelt = {"StringEqual": {"aws:SourceVpce": "vpce-1"}}
+    path = "PolicyDocument.Statement.Sid=DenyAnotherKey.Condition"
+    weaker = dev.put(policy, path, misspelt, where={"Bucket": "bucket-data"})
+    name = "finetune-dev-storage"
+    found = _found(tmp_path, {name: weaker.templates[name]}, configuration=CONFIGURATION)
+    assert list(found) == ["E3512"]
+
+
+@pytest.mark.parametrize(
+    ("property_", "value", "check"),
+    [("EnableDnsSuport", True, "E3002"), ("EnableDnsSupport", "perhaps", "E3012")],
+)
+def test_a_misspelt_property_is_found(
+    dev: Deployment, tmp_path: Path, property_: str, value: object, check: str
+) -> None:
+    weaker = dev.put("AWS::EC2::VPC", property_, value)
+    name = "finetune-dev-network"
+    found = _found(tmp_path, {name: weaker.templates[name]}, configuration=CONFIGURATION)
+    assert check in found
