@@ -251,6 +251,11 @@ class Engine(_Section):
     10 needs."""
     validation_minutes: int = Field(default=20, ge=1, le=20)
     """Minutes to wait for Bedrock's validation of a job before the deployment goes on without."""
+    max_jobs_in_progress: int = Field(default=2, ge=1, le=10)
+    """Most jobs of the environment in Bedrock at once; others wait in a queue, oldest first. An
+    account may have 10 scheduled customization jobs in a Region, all environments together."""
+    follow_minutes: int = Field(default=5, ge=2, le=60)
+    """Minutes between two looks at all jobs, for those whose end no event told."""
 
 
 class Job(_Section):

@@ -16,7 +16,11 @@ from bedrock_finetuning.job_interfaces import (
     statements_to_manage_interfaces,
 )
 from bedrock_finetuning.naming import DATASETS_PREFIX, OUTPUTS_PREFIX, Names
-from bedrock_finetuning.submission import statements_to_follow, statements_to_submit
+from bedrock_finetuning.submission import (
+    statements_to_end,
+    statements_to_follow,
+    statements_to_submit,
+)
 from settings import Settings
 
 from .encryption import EncryptionStack
@@ -112,6 +116,12 @@ class AccessStack(Stack):
             identity.completion_check,
             "Sees the state of jobs and of their interfaces",
             statements_to_follow(self),
+        )
+        self._policy(
+            "Follower",
+            identity.follower,
+            "Sees jobs and their stacks, and ends the jobs that nobody wants any more",
+            statements_to_end(self, names=names),
         )
         self._policy(
             "Uploader",

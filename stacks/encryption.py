@@ -42,13 +42,15 @@ class EncryptionStack(Stack):
             "DataKey",
             names=names,
             bucket_users=[identity.customization, identity.uploader, identity.reader],
-            table_users=[identity.submitter],
+            table_users=[identity.submitter, identity.follower],
             queue_senders=[
                 identity.submitter,
                 identity.completion_check,
+                identity.follower,
                 identity.framework_on_event,
                 identity.framework_complete,
             ],
+            topic_publishers=[identity.follower],
             pending_window=pending_window,
             removal_policy=removal_policy(settings),
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_cdk import CfnOutput, Stack
+from aws_cdk import CfnOutput, Duration, Stack
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
@@ -14,7 +14,7 @@ from bedrock_finetuning.job_topic import JobTopic
 from bedrock_finetuning.naming import Names
 from bedrock_finetuning.provider_framework import FunctionSettings
 from bedrock_finetuning.state_table import StateTable
-from customization.calls import SUBMITTER_CALLS, actions
+from customization.calls import FOLLOWER_CALLS, SUBMITTER_CALLS, actions
 from settings import Settings
 
 from .common import removal_policy, retention
@@ -51,7 +51,7 @@ class EngineStack(Stack):
             self, "Jobs", names=names, key=key, removal_policy=removal_policy(settings)
         )
         failed_events = DeadLetterQueue(self, "FailedEvents", key=key)
-        topic = JobTopic(self, "JobTopic", names=names, key=key, undelivered=failed_events)
+        topic = JobTopic(self, "JobTopic", names=names, key=key)
         self.engine = JobEngine(
             self,
             "Engine",
@@ -63,6 +63,9 @@ class EngineStack(Stack):
             submitter_role=identity.submitter,
             submitter_table_actions=actions(SUBMITTER_CALLS, prefix="dynamodb"),
             completion_check_role=identity.completion_check,
+            follower_role=identity.follower,
+            follower_table_actions=actions(FOLLOWER_CALLS, prefix="dynamodb"),
+            topic=topic,
             framework_on_event_role=identity.framework_on_event,
             framework_complete_role=identity.framework_complete,
             dead_letter_queue=failed_events,
@@ -72,6 +75,8 @@ class EngineStack(Stack):
                 reserved_concurrency=settings.engine.reserved_concurrency,
                 removal_policy=removal_policy(settings),
             ),
+            max_jobs_in_progress=settings.engine.max_jobs_in_progress,
+            follow_every=Duration.minutes(settings.engine.follow_minutes),
         )
         CfnOutput(self, "StateTableName", value=table.table_name)
         CfnOutput(self, "JobTopicArn", value=topic.topic.topic_arn)

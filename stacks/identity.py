@@ -35,6 +35,7 @@ class IdentityStack(Stack):
         self.completion_check = FunctionRole(
             self, "CompletionCheck", names=names, purpose="completion-check"
         )
+        self.follower = FunctionRole(self, "Follower", names=names, purpose="follower")
         self.framework_on_event = FrameworkRole(
             self, "FrameworkOnEvent", names=names, purpose="framework-on-event"
         )

@@ -31,24 +31,24 @@ class DeadLetterQueue(sqs.Queue):
         acknowledge(
             self,
             reason=(
-                "It is the dead-letter queue of the functions and the rule: nothing consumes it, "
+                "It is the dead-letter queue of the functions and the rules: nothing consumes it, "
                 "so nothing fails on it that would have to go elsewhere."
             ),
             findings=("Serverless-SQSRedrivePolicy",),
         )
 
-    def admit_rule(self, *, rule_arn: str) -> None:
-        """Lets one rule of EventBridge put events here that it could not deliver.
+    def admit_rules(self, *, rule_arns: Sequence[str]) -> None:
+        """Lets these rules of EventBridge put events here that they could not deliver.
 
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
         """
         self.add_to_resource_policy(
             Allow(
-                sid="RuleKeepsUndeliveredEvents",
+                sid="RulesKeepUndeliveredEvents",
                 principals=[iam.ServicePrincipal("events.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[self.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": rule_arn}},
+                conditions={"ArnEquals": {"aws:SourceArn": list(rule_arns)}},
             )
         )
 

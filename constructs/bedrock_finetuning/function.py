@@ -178,6 +178,25 @@ def statements_to_run_in_a_vpc(
     ]
 
 
+def limit_events(
+    function: lambda_.Function, *, max_event_age: Duration, retry_attempts: int
+) -> None:
+    """Has Lambda drop events that it could not deliver to a function in this time.
+
+    Left to itself it keeps them for six hours and tries twice more.
+    https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+    """
+    function.configure_async_invoke(max_event_age=max_event_age, retry_attempts=retry_attempts)
+    acknowledge(
+        function.node.find_child("EventInvokeConfig"),
+        reason=(
+            "The function's dead-letter queue keeps every event that failed or grew too old; a "
+            "destination besides would keep each of them twice."
+        ),
+        findings=("Serverless-LambdaAsyncFailureDestination",),
+    )
+
+
 OUTSIDE_THE_VPC = (
     "It answers CloudFormation in a bucket that is not ours and holds no data and no key; inside, "
     "the S3 endpoint would need a hole for that bucket."

@@ -12,11 +12,14 @@ from constructs import Construct
 
 from .attached_policy import AttachedPolicy
 from .dead_letter_queue import DeadLetterQueue
-from .function import Function, FunctionLogs, acknowledge_outside_the_vpc
+from .follower import FollowerTriggers
+from .function import Function, FunctionLogs, acknowledge_outside_the_vpc, limit_events
+from .job_topic import JobTopic
 from .naming import Names
-from .provider_framework import FunctionSettings, ProviderFramework
+from .provider_framework import OLDEST_EVENT, FunctionSettings, ProviderFramework
 from .security_groups import SecurityGroups
 from .state_table import StateTable
+from .statements import Allow
 from .training_network import TrainingNetwork
 
 # How long a new role, policy or key may take to be known everywhere in AWS.
@@ -29,8 +32,10 @@ class JobEngine(Construct):
 
     The **submitter** runs in the service subnets and reaches Bedrock, S3 and DynamoDB through
     endpoints alone. The **completion check** runs outside the VPC: it holds no data and no key and
-    sees nothing but the state of jobs and of the interfaces Bedrock makes. The framework's own
-    functions answer CloudFormation, so no endpoint needs a hole for its response bucket.
+    sees nothing but the state of jobs and of the interfaces Bedrock makes. The **follower**,
+    outside too, sees jobs to their end: it announces, serves the queue and ends what no stack
+    wants. The framework's own functions answer CloudFormation, so no endpoint needs a hole for its
+    response bucket.
     """
 
     def __init__(
@@ -46,10 +51,15 @@ class JobEngine(Construct):
         submitter_role: iam.Role,
         submitter_table_actions: Sequence[str],
         completion_check_role: iam.Role,
+        follower_role: iam.Role,
+        follower_table_actions: Sequence[str],
+        topic: JobTopic,
         framework_on_event_role: iam.Role,
         framework_complete_role: iam.Role,
         dead_letter_queue: DeadLetterQueue,
         settings: FunctionSettings,
+        max_jobs_in_progress: int,
+        follow_every: Duration,
     ) -> None:
         super().__init__(scope, id)
         self.dead_letter_queue = dead_letter_queue
@@ -65,6 +75,7 @@ class JobEngine(Construct):
             environment={
                 "TABLE_NAME": table.table_name,
                 "PROPAGATION_SECONDS": str(PROPAGATION.to_seconds()),
+                "MAX_JOBS_IN_PROGRESS": str(max_jobs_in_progress),
             },
             network=network,
             security_group=groups.functions,
@@ -83,6 +94,46 @@ class JobEngine(Construct):
                 "It reads the state of jobs and of interfaces and nothing else: no data, no key, "
                 "and no endpoint that EC2 would need in the VPC."
             ),
+        )
+        self.follower = self._function(
+            "Follower",
+            purpose="follower",
+            role=follower_role,
+            statements=[
+                *table.statements_to_keep_state(actions=follower_table_actions),
+                *topic.statements_to_announce(),
+                Allow(
+                    sid="SubmitWhatWaited",
+                    actions=["lambda:InvokeFunction"],
+                    resources=[self.submitter.function_arn],
+                ),
+            ],
+            timeout=Duration.minutes(5),
+            environment={
+                "TABLE_NAME": table.table_name,
+                "TOPIC_ARN": topic.topic.topic_arn,
+                "SUBMITTER_FUNCTION": self.submitter.function_name,
+                "MAX_JOBS_IN_PROGRESS": str(max_jobs_in_progress),
+            },
+        )
+        acknowledge_outside_the_vpc(
+            self.follower,
+            reason=(
+                "It sees states and names and no data: CloudFormation, SNS and Lambda would need "
+                "three more endpoints in the VPC, and the S3 endpoint stays as narrow as it is."
+            ),
+        )
+        limit_events(self.submitter, max_event_age=OLDEST_EVENT, retry_attempts=2)
+        # The next event or the schedule comes anyway.
+        limit_events(self.follower, max_event_age=Duration.minutes(1), retry_attempts=0)
+        FollowerTriggers(
+            self,
+            "Triggers",
+            names=names,
+            follower=self.follower,
+            every=follow_every,
+            topic=topic.topic,
+            undelivered=dead_letter_queue,
         )
         self.framework = ProviderFramework(
             self,

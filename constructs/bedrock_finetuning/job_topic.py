@@ -1,84 +1,56 @@
-"""The topic that tells people how a job ended, and the rule that feeds it."""
+"""The topic that tells people how a job ended."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from aws_cdk import Stack
-from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from .dead_letter_queue import DeadLetterQueue
 from .naming import Names
-from .statements import Allow, deny
-
-# https://docs.aws.amazon.com/bedrock/latest/userguide/monitoring-eventbridge-how-it-works.html
-DETAIL_TYPE = "Model Customization Job State Change"
-FINAL_STATUSES = ("Completed", "Failed", "Stopped")
+from .statements import Allow, deny, via_service
 
 
 class JobTopic(Construct):
-    """An encrypted topic that hears of every job of the environment that ended.
+    """An encrypted topic that hears once of every job of the environment that ended.
 
-    The rule is made without the library's topic target: that would add a key statement for the
-    events service without any condition. The data key admits this rule, by its name.
+    The follower announces on it, and the alarms of the environment; nobody else may.
     """
 
-    def __init__(
-        self,
-        scope: Construct,
-        id: str,
-        *,
-        names: Names,
-        key: kms.IKey,
-        undelivered: DeadLetterQueue,
-    ) -> None:
+    def __init__(self, scope: Construct, id: str, *, names: Names, key: kms.IKey) -> None:
         super().__init__(scope, id)
+        self._key = key
         self.topic = sns.Topic(
             self,
             "Topic",
             display_name=f"Customization jobs of {names.environment}",
             master_key=key,
         )
-        rule = events.CfnRule(
-            self,
-            "Rule",
-            name=names.job_state_rule,
-            description="Customization jobs of this environment that ended",
-            event_pattern={
-                "source": ["aws.bedrock"],
-                "detail-type": [DETAIL_TYPE],
-                "detail": {
-                    "jobStatus": list(FINAL_STATUSES),
-                    "jobName": [{"prefix": f"{names.environment}-"}],
-                },
-            },
-            targets=[
-                events.CfnRule.TargetProperty(
-                    id="Topic",
-                    arn=self.topic.topic_arn,
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(
-                        arn=undelivered.queue_arn
-                    ),
-                )
-            ],
-        )
-        undelivered.admit_rule(rule_arn=rule.attr_arn)
+        stack = Stack.of(self)
+        alarms = f"arn:{stack.partition}:cloudwatch:{stack.region}:{stack.account}:alarm:"
         sns.CfnTopicPolicy(
             self,
             "Policy",
             topics=[self.topic.topic_arn],
             policy_document=iam.PolicyDocument(
                 statements=[
+                    # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
                     Allow(
-                        sid="JobStateRulePublishes",
-                        principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                        sid="AlarmsPublish",
+                        principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
                         actions=["sns:Publish"],
                         resources=[self.topic.topic_arn],
                         conditions={
-                            "StringEquals": {"aws:SourceAccount": Stack.of(self).account},
-                            "ArnEquals": {"aws:SourceArn": rule.attr_arn},
+                            "StringEquals": {"aws:SourceAccount": stack.account},
+                            "ArnEquals": {
+                                "aws:SourceArn": [
+                                    alarms + names.failed_jobs_alarm,
+                                    alarms + names.follower_alarm,
+                                ]
+                            },
                         },
                     ),
                     deny(
@@ -91,3 +63,19 @@ class JobTopic(Construct):
                 ]
             ),
         )
+
+    def statements_to_announce(self) -> Sequence[iam.PolicyStatement]:
+        """Publishing on this topic, and the key through SNS."""
+        return [
+            Allow(
+                sid="AnnounceEnds",
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
+            ),
+            Allow(
+                sid="DataKeyThroughSns",
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[self._key.key_arn],
+                conditions={"StringEquals": via_service(self, "sns")},
+            ),
+        ]

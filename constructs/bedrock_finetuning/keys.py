@@ -122,9 +122,11 @@ class DataKey(_RotatingKey):
     the encryption context (the bucket), which does not exist yet when the key is made.
 
     Args:
-        names: The environment's names; log groups and rules are admitted by them.
+        names: The environment's names; log groups, rules and alarms are admitted by them.
         bucket_users: Roles that read or write objects.
+        table_users: Roles that read or write the table.
         queue_senders: Roles whose failed events Lambda puts into the encrypted queue.
+        topic_publishers: Roles that announce on the topic.
         pending_window: 7 to 30 days.
         removal_policy: Kept exactly when something it encrypts is kept.
     """
@@ -138,15 +140,14 @@ class DataKey(_RotatingKey):
         bucket_users: Sequence[iam.IRole],
         table_users: Sequence[iam.IRole],
         queue_senders: Sequence[iam.IRole],
+        topic_publishers: Sequence[iam.IRole],
         pending_window: Duration,
         removal_policy: RemovalPolicy,
     ) -> None:
         stack = Stack.of(scope)
         logs = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:"
-        rule = (
-            f"arn:{stack.partition}:events:{stack.region}:{stack.account}:"
-            f"rule/{names.job_state_rule}"
-        )
+        rules = f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule/"
+        alarms = f"arn:{stack.partition}:cloudwatch:{stack.region}:{stack.account}:alarm:"
         super().__init__(
             scope,
             id,
@@ -216,15 +217,43 @@ class DataKey(_RotatingKey):
                         }
                     },
                 ),
+                _used_by(
+                    scope,
+                    sid="AnnouncementsOnTheTopic",
+                    roles=topic_publishers,
+                    actions=READ_AND_WRITE,
+                    service="sns",
+                ),
                 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-encryption-key-policy.html
                 Allow(
-                    sid="JobStateEventsToTheTopic",
+                    sid="UndeliveredEventsInTheQueue",
                     principals=[iam.ServicePrincipal("events.amazonaws.com")],
                     actions=READ_AND_WRITE,
                     resources=["*"],
                     conditions={
                         "StringEquals": {"aws:SourceAccount": stack.account},
-                        "ArnEquals": {"aws:SourceArn": rule},
+                        "ArnEquals": {
+                            "aws:SourceArn": [
+                                rules + names.job_state_rule,
+                                rules + names.follow_rule,
+                            ]
+                        },
+                    },
+                ),
+                # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+                Allow(
+                    sid="AlarmsOnTheTopic",
+                    principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                    actions=READ_AND_WRITE,
+                    resources=["*"],
+                    conditions={
+                        "StringEquals": {"aws:SourceAccount": stack.account},
+                        "ArnEquals": {
+                            "aws:SourceArn": [
+                                alarms + names.failed_jobs_alarm,
+                                alarms + names.follower_alarm,
+                            ]
+                        },
                     },
                 ),
             ],

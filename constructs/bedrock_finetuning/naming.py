@@ -65,3 +65,23 @@ class Names:
     def job_state_rule(self) -> str:
         """Name of the rule that hears of the jobs' state changes."""
         return f"{APPLICATION}-{self.environment}-job-state"
+
+    @property
+    def follow_rule(self) -> str:
+        """Name of the rule that wakes the follower every few minutes."""
+        return f"{APPLICATION}-{self.environment}-follow"
+
+    @property
+    def failed_jobs_alarm(self) -> str:
+        """Name of the alarm on jobs that failed."""
+        return f"{APPLICATION}-{self.environment}-failed-jobs"
+
+    @property
+    def follower_alarm(self) -> str:
+        """Name of the alarm on a follower that does not work."""
+        return f"{APPLICATION}-{self.environment}-follower"
+
+    @property
+    def job_stacks(self) -> str:
+        """Pattern of the names of the stacks that hold a job each."""
+        return self.stack("job-*")

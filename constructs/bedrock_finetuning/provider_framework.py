@@ -17,13 +17,24 @@ from constructs import Construct, IConstruct
 from .acknowledgements import acknowledge, in_packs, resource_of, wildcard_finding
 from .attached_policy import AttachedPolicy
 from .dead_letter_queue import DeadLetterQueue
-from .function import OUTSIDE_THE_VPC, acknowledge_function, acknowledge_outside_the_vpc
+from .function import (
+    OUTSIDE_THE_VPC,
+    acknowledge_function,
+    acknowledge_outside_the_vpc,
+    limit_events,
+)
 from .naming import Names
 from .statements import Allow
 
 # The framework waits an hour at most; the wait for a job's validation ends well before.
 TOTAL_TIMEOUT = Duration.minutes(30)
 QUERY_INTERVAL = Duration.seconds(10)
+
+# Lambda would keep an event that it cannot deliver for six hours, long after its stack has given
+# up: such a request is dropped at the door, and kept in the dead-letter queue. With the submitter's
+# five minutes and the framework's thirty it ends well within the hour that the stack waits.
+# https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+OLDEST_EVENT = Duration.minutes(10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +137,12 @@ class ProviderFramework(Construct):
                 target_arn=dead_letter_queue.queue_arn
             )
             resource.reserved_concurrent_executions = settings.reserved_concurrency
+            if name == "onEvent":
+                limit_events(
+                    cast("lambda_.Function", function),
+                    max_event_age=OLDEST_EVENT,
+                    retry_attempts=2,
+                )
             function.node.add_dependency(policies[0 if name == "onEvent" else 1])
             acknowledge_function(function, reserved_concurrency=settings.reserved_concurrency)
             acknowledge_outside_the_vpc(function, reason=OUTSIDE_THE_VPC)

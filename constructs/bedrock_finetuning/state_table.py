@@ -14,6 +14,9 @@ from .acknowledgements import acknowledge, in_packs
 from .naming import Names
 from .statements import Allow, via_service
 
+# As customization/table.py writes it; a test compares the two.
+EXPIRES_AT = "ExpiresAt"
+
 
 def table_arn(scope: Construct, *, names: Names) -> str:
     """ARN of the environment's table, which a stack before it names in an endpoint's policy."""
@@ -46,6 +49,8 @@ class StateTable(dynamodb.Table):
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
             encryption_key=key,
+            # Of the requests that were seen; rows of jobs have no such time and stay.
+            time_to_live_attribute=EXPIRES_AT,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),

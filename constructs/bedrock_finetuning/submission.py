@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from customization.identity import ENVIRONMENT_TAG
 
+from .naming import Names
 from .statements import Allow, bedrock_arn, foundation_model_arn, through_endpoint
 
 _UNKNOWN_ID = (
@@ -94,6 +96,43 @@ def statements_to_follow(scope: Construct) -> list[iam.PolicyStatement]:
             wildcard=(
                 "DescribeNetworkInterfaces knows no resource and is the only action of this "
                 "statement."
+            ),
+        ),
+    ]
+
+
+def statements_to_end(scope: Construct, *, names: Names) -> list[iam.PolicyStatement]:
+    """Seeing jobs and the stacks they belong to; stopping and removing this environment's.
+
+    What it may change carries the environment's owner tag; it submits nothing, and passes no role.
+    """
+    stack = Stack.of(scope)
+    jobs = bedrock_arn(scope, "model-customization-job/*")
+    models = bedrock_arn(scope, "custom-model/*")
+    return [
+        Allow(
+            sid="LookAtJobs",
+            actions=["bedrock:GetModelCustomizationJob", "bedrock:ListTagsForResource"],
+            resources=[jobs],
+            wildcard=_UNKNOWN_ID,
+        ),
+        Allow(
+            sid="StopAndRemoveOurs",
+            actions=["bedrock:DeleteCustomModel", "bedrock:StopModelCustomizationJob"],
+            resources=[jobs, models],
+            conditions={"StringEquals": {f"aws:ResourceTag/{ENVIRONMENT_TAG}": names.environment}},
+            wildcard=_UNKNOWN_ID,
+        ),
+        Allow(
+            sid="LookAtTheJobsStacks",
+            actions=["cloudformation:DescribeStackResource", "cloudformation:DescribeStacks"],
+            resources=[
+                f"arn:{stack.partition}:cloudformation:{stack.region}:{stack.account}:"
+                f"stack/{names.job_stacks}/*"
+            ],
+            wildcard=(
+                "Jobs come and go with the settings, and a stack's id is unknown before it is "
+                "made; the names are the environment's, and both actions only look."
             ),
         ),
     ]
