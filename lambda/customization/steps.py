@@ -67,10 +67,8 @@ class Successor(StrEnum):
     """What became of the id that took a superseded one's place."""
 
     COMPLETED = "completed"
-    """It, or one that took its place in turn, has a model."""
+    """It, or one that took its place in turn, has a model: this one may go."""
     PENDING = "pending"
-    DELETED = "deleted"
-    """The line has ended without a model: its resource was deleted."""
 
 
 class Act(StrEnum):
@@ -201,8 +199,6 @@ def _superseded(*, row: Row, successor: Successor) -> Step:
         return Step(act=Act.DELETE, policy=policy, why=why)
     if row.on_replace is ModelPolicy.DELETE and successor is Successor.COMPLETED:
         return Step(act=Act.DELETE, policy=ModelPolicy.DELETE, why="its successor is complete")
-    if successor is Successor.DELETED:
-        return Step(act=Act.DELETE, policy=stray_policy(row), why="its line has ended")
     if row.on_replace is ModelPolicy.KEEP and row.state.is_final:
         return Step(act=Act.SETTLE, why="its model is kept")
     if row.state.is_final and row.state is not RowState.COMPLETED:

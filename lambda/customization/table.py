@@ -26,6 +26,8 @@ LEDGER: Final = "ledger"
 """The id of the item that holds the ledger; no physical id looks so."""
 REQUEST: Final = "request#"
 """How ids of the items begin that say when a request was first seen."""
+RESOURCE: Final = "resource#"
+"""How ids of the items begin that say which request for a resource came last."""
 REMEMBERED: Final = timedelta(days=1)
 """How long a request is remembered: far longer than Lambda keeps an event."""
 MOST_TRIES: Final = 30
@@ -42,6 +44,14 @@ class When:
     absent: Sequence[str] = ()
     present: Sequence[str] = ()
     equal: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """When a request was first seen, and whether a later one for its resource came since."""
+
+    first: datetime
+    overtaken: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +100,21 @@ class Table:
         """
         return self._update(name, values, once=once or {}, remove=remove, when=when) is not None
 
-    def first_seen(self, request_id: str, *, now: datetime) -> datetime:
-        """Return when a request of CloudFormation was first seen, which is now for a new one."""
-        item = self._update(
-            f"{REQUEST}{request_id}",
-            {},
-            once={"SeenAt": now.isoformat()},
-            numbers={"ExpiresAt": int((now + REMEMBERED).timestamp())},
-        )
-        return datetime.fromisoformat((item or {})["SeenAt"])
+    def see(self, request_id: str, *, resource: str, now: datetime) -> Sighting:
+        """Write down that a request of CloudFormation for a resource came, and return since when.
+
+        A request that was seen before and is not its resource's newest any more was overtaken.
+        """
+        expiry = {"ExpiresAt": int((now + REMEMBERED).timestamp())}
+        name, newest = f"{REQUEST}{request_id}", f"{RESOURCE}{resource}"
+        known = self._item(name)
+        if "SeenAt" in known:
+            overtaken = self._item(newest).get("Newest") not in {None, request_id}
+            return Sighting(first=datetime.fromisoformat(known["SeenAt"]), overtaken=overtaken)
+        # In this order: after a crash in between it counts as new once more.
+        self._update(newest, {"Newest": request_id}, numbers=expiry)
+        self._update(name, {"SeenAt": now.isoformat()}, numbers=expiry)
+        return Sighting(first=now, overtaken=False)
 
     def ledger(self) -> Ledger:
         """Return the ledger as it is now."""

@@ -48,7 +48,7 @@ def message(*, row: Row, job: Job | None) -> str:
     if row.deleted_at is not None and row.state is RowState.STOPPED:
         text += ": its stack does not want it any more"
     body: dict[str, Any] = {
-        "id": f"{row.name}/{row.state}",
+        "id": f"{row.name}/{row.state}/{row.ended_at.isoformat() if row.ended_at else None}",
         "environment": row.environment,
         "job": row.job,
         "name": row.name,

@@ -112,10 +112,11 @@ class Sweep:
             job = None
             if not row.state.is_final or row.deleted_at is not None or row.announced_at is None:
                 job = endings.find_ours(bedrock=self.bedrock, owner=owner)
+            view = self._view(row)
             step = next_step(
                 row=row,
                 job=job,
-                view=self._view(row),
+                view=view,
                 successor=self._successor(row),
                 now=self.now(),
             )
@@ -229,18 +230,21 @@ class Sweep:
         return self._views[key]
 
     def _successor(self, row: Row) -> Successor:
-        """Return what became of the ids that took a row's place, one after the other."""
+        """Return what became of the ids that took a row's place, one after the other.
+
+        One counts that is what its resource stands for now, or was replaced in turn: what a late
+        or failed request made is neither.
+        """
         seen = {row.name}
         name = row.superseded_by
         while name is not None and name not in seen:
             seen.add(name)
             found = self.table.read(name)
             if found is None:
-                return Successor.PENDING
-            if found.state is RowState.COMPLETED:
+                break
+            took_over = found.superseded_by is not None or self._view(row).physical_id == name
+            if found.state is RowState.COMPLETED and found.deleted_at is None and took_over:
                 return Successor.COMPLETED
-            if found.deleted_at is not None and found.superseded_by is None:
-                return Successor.DELETED
             name = found.superseded_by
         return Successor.PENDING
 

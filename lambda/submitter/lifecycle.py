@@ -95,10 +95,7 @@ class Lifecycle:
     now: Callable[[], datetime]
 
     def on_event(self, event: ResourceEvent) -> OnEventResult:
-        """Answer one request of CloudFormation.
-
-        Raises StaleRequestError when the request is older than its resource's time limit.
-        """
+        """Answer one request of CloudFormation; raises StaleRequestError for an old one."""
         match event.request_type:
             case RequestType.CREATE:
                 job = self._request(event)
@@ -110,12 +107,24 @@ class Lifecycle:
                 return self._delete(event)
 
     def _refuse_stale(self, event: ResourceEvent) -> None:
-        seen = self.table.first_seen(event.request_id, now=self.now())
-        if self.now() - seen >= event.time_limit:
+        """Raise StaleRequestError for a request whose answer nobody waits for any more.
+
+        It is one that came longer ago than its resource's time limit, or that comes again after a
+        later request for the same resource. A request that comes late for the first time is kept
+        from here by Lambda, which drops events of a certain age.
+        """
+        seen = self.table.see(
+            event.request_id, resource=f"{event.stack_id}#{event.logical_id}", now=self.now()
+        )
+        if seen.overtaken or self.now() - seen.first >= event.time_limit:
+            why = (
+                "a later request for the same resource has come since"
+                if seen.overtaken
+                else f"its stack waits {event.time_limit.total_seconds():.0f} s"
+            )
             raise StaleRequestError(
-                f"the request {event.request_id} was first seen at {seen.isoformat()}, longer ago "
-                f"than the {event.time_limit.total_seconds():.0f} s that its stack waits: nothing "
-                "was done; deploy again if the stack is not as it should be"
+                f"the request {event.request_id} first came at {seen.first.isoformat()}, and "
+                f"{why}: nothing was done; deploy again if the stack is not as it should be"
             )
 
     # Create and Update
@@ -155,11 +164,10 @@ class Lifecycle:
     ) -> OnEventResult:
         """Make an id its resource's current one, with the newest request; nothing is trained.
 
-        What an earlier Update put into its place, and CloudFormation never took, is taken away.
+        What an earlier Update put into its place, and CloudFormation never took, is the
+        follower's: it asks CloudFormation, while this event may be a late one.
         """
         row = self.table.read(str(owner))
-        if row is not None and row.superseded_by not in {None, str(by)}:
-            self._take_back(row.superseded_by, current=owner, event=event)
         self.table.change(
             str(owner),
             {
@@ -217,6 +225,12 @@ class Lifecycle:
                 self.table.change_ledger(lambda ledger: ledger.hold(str(owner)))
             self.logger.info("adopted", extra={"job_name": str(owner)})
             return self._submitted(owner)
+        return self._start(owner, job=job, event=event, old=old)
+
+    def _start(
+        self, owner: PhysicalId, *, job: JobRequest, event: ResourceEvent, old: PhysicalId | None
+    ) -> OnEventResult:
+        """Submit a job that is written down, or let it wait when there is no place for it."""
         name = str(owner)
         ledger = self.table.change_ledger(lambda ledger: ledger.enter(name, limit=self.limit))
         if name not in ledger.running:
@@ -225,7 +239,12 @@ class Lifecycle:
         try:
             self._submit(owner, job=job)
         except CustomizationError as error:
-            self._refuse(owner, error=error)
+            if not self._refuse(owner, error=error):
+                # Another call was luckier, or the job was deleted meanwhile.
+                row = self.table.read(name)
+                if row is not None and row.deleted_at is None:
+                    return self._submitted(owner)
+                raise
             # Its stack shows the error: nothing is left to tell, and the old job stays current.
             self.table.change(
                 name, {"DeletedAt": self._time, "AnnouncedAt": self._time}, when=_of_stack(event)
@@ -278,33 +297,10 @@ class Lifecycle:
         return self.table.change(str(owner), values, once=once, remove=remove, when=unchanged)
 
     def _replace(self, old: PhysicalId, *, by: PhysicalId, event: ResourceEvent) -> None:
-        """Mark an id as replaced; what took its place before, and was not taken, goes."""
-        row = self.table.read(str(old))
-        if row is None or row.stack_id != event.stack_id:
-            return
-        if row.superseded_by not in {None, str(by)}:
-            self._take_back(row.superseded_by, current=by, event=event)
+        """Mark an id as replaced."""
         self.table.change(
             str(old), {"SupersededBy": str(by)}, remove=["SettledAt"], when=_of_stack(event)
         )
-
-    def _take_back(self, name: str | None, *, current: PhysicalId, event: ResourceEvent) -> None:
-        """Take away what an Update made that CloudFormation never took.
-
-        What that Update did not make but found there is one of its resource's older ids again.
-        """
-        row = self.table.read(name) if name else None
-        if row is None or row.stack_id != event.stack_id or row.superseded_by is not None:
-            return
-        owner = _owner(row)
-        if owner is None or row.deleted_at is not None:
-            return
-        self.logger.info("never taken by its stack", extra={"physical_id": row.name})
-        if row.adopted:
-            marks = {"SupersededBy": str(current), "RetiredAt": self._time}
-            self.table.change(row.name, marks, remove=["SettledAt"], when=_of_stack(event))
-            return
-        self._take_away(owner, policy=row.on_delete)
 
     def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
         found = find_job(bedrock=self.bedrock, name=str(owner))
@@ -421,14 +417,17 @@ class Lifecycle:
                 endings.stop(bedrock=self.bedrock, job=job_now)
             self.logger.info("deleted meanwhile: stopped", extra={"job_name": name})
 
-    def _refuse(self, owner: PhysicalId, *, error: CustomizationError) -> None:
+    def _refuse(self, owner: PhysicalId, *, error: CustomizationError) -> bool:
+        """Write down that Bedrock did not take a job; False when another call had it take it."""
         name = str(owner)
-        self.table.change(
+        refused = self.table.change(
             name,
             {"State": RowState.REFUSED, "EndedAt": self._time, "Failure": str(error)},
             when=When(equal={"State": _NOT_STARTED}),
         )
-        self.table.change_ledger(lambda ledger: ledger.leave(name))
+        if refused:
+            self.table.change_ledger(lambda ledger: ledger.leave(name))
+        return refused
 
     # Delete
 

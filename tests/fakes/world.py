@@ -11,8 +11,9 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any, cast
@@ -24,6 +25,7 @@ from customization.errors import CustomizationError
 from customization.events import ResourceEvent, SubmitEvent
 from customization.identity import DIGEST_TAG, ENVIRONMENT_TAG, JOB_TAG
 from customization.patience import Patience
+from customization.request import JobRequest
 from customization.table import Table
 from follower.sweep import Sweep
 from submitter.handler import answer
@@ -32,11 +34,10 @@ from tests.fakes.aws import FakeAws, FakeStack, LostError, RefusalError
 
 LIMIT = 2
 JOBS = ("tone", "voice", "rank")
-DELIVERY = timedelta(minutes=15)
+DELIVERY = timedelta(minutes=10)
 """How long Lambda keeps an event that it cannot deliver, as the engine's stack says."""
 FRAMEWORK_WAITS = timedelta(minutes=30)
 """How long the provider framework waits for a request to be complete."""
-EVENTS_RULE = 4
 
 
 class BrokenError(AssertionError):
@@ -45,6 +46,10 @@ class BrokenError(AssertionError):
 
 class CrashError(BaseException):
     """The end of a function at some call: out of time, out of memory, or a machine that died."""
+
+
+ENDINGS = (CrashError, CustomizationError, ClientError, BotoCoreError)
+"""How a function of ours may end without an answer."""
 
 
 class _Quiet:
@@ -77,6 +82,7 @@ class Stack:
     physical_id: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
     operation: Iterator[None] | None = None
 
     @property
@@ -86,10 +92,13 @@ class Stack:
 
 
 class World:
-    """Everything, at one moment. `faults` is how likely a call fails, a function ends, and so on."""
+    """Everything, at one moment.
+
+    `faults` says how likely a call fails, a function ends, or an answer is lost.
+    """
 
     def __init__(self, *, seed: int, faults: float = 0.02, base: dict[str, Any]) -> None:
-        self.random = Random(seed)
+        self.random = Random(seed)  # noqa: S311 - the same again for the same seed
         self.aws = _Hooked(self)
         self.faults = faults
         self.base = base
@@ -99,15 +108,12 @@ class World:
         self.late: list[tuple[Stack, Flight]] = []
         self.asked: list[tuple[str, int]] = []
         self.depth = 0
-        self.inside: datetime | None = None
         self.told_again: Counter[str] = Counter()
         self.ever_completed: set[str] = set()
         self.foreign: dict[str, Any] = {}
         self.log: list[str] = []
-        for run in ("1", "2"):
-            location = (base["DatasetName"], run)
-            self.aws.objects["made-bucket", f"{location[0]}/{run}.jsonl"] = {"sha256": run * 64}
-        self.pending_jobs: list[str] = []
+        for digest in ("1", "2"):
+            self.aws.objects["made-bucket", f"tone/{digest}.jsonl"] = {"sha256": digest * 64}
 
     # What happens
 
@@ -173,10 +179,8 @@ class World:
                 time_left=lambda: 300,
             ).run(reserve_seconds=30)
 
-        try:
+        with suppress(*ENDINGS):
             self._invoke(run)
-        except (CrashError, CustomizationError, ClientError, BotoCoreError):
-            pass
         # Told, and the writing down of it was lost: it may be told again, and only then.
         for message in aws.published[told:]:
             told_id = json.loads(message["Message"])["id"]
@@ -192,7 +196,7 @@ class World:
         name, left = self.asked.pop(self.random.randrange(len(self.asked)))
         try:
             self._invoke(lambda: self._submitter(None, SubmitEvent(name=name)))
-        except (CrashError, CustomizationError, ClientError, BotoCoreError):
+        except ENDINGS:
             if left > 1:
                 self.asked.append((name, left - 1))
 
@@ -202,10 +206,8 @@ class World:
             return
         stack, flight = self.late.pop(self.random.randrange(len(self.late)))
         if self.aws.now - flight.sent <= DELIVERY:
-            try:
+            with suppress(*ENDINGS):
                 self._invoke(lambda: self._submitter(self._event(stack, flight), None))
-            except (CrashError, CustomizationError, ClientError, BotoCoreError):
-                pass
 
     def move_job(self) -> None:
         """Let Bedrock go on with a job."""
@@ -230,18 +232,27 @@ class World:
         if self.depth == 0:
             self.aws.now += timedelta(minutes=self.random.choice([1, 5, 20, 70]))
 
+    def change_quota(self) -> None:
+        """Let other users of the account take up its quota of jobs, or give it back."""
+        self.aws.quota = self.random.choice([1, 100, 100])
+
+    def change_permissions(self) -> None:
+        """Let Bedrock not know the job's role for a while."""
+        self.aws.unknown_until = self.aws.now + timedelta(seconds=self.random.choice([5, 15, 600]))
+
     def plant_foreign(self) -> None:
         """Let somebody else have a job of a name that we would take."""
         properties = self._properties(self.random.choice(JOBS))
-        request = _job_request(properties)
+        request = JobRequest.from_properties(properties)
         name = request.name(attempt=1)
-        if name in self.aws.jobs or name in self.aws.items:
+        if self.foreign or name in self.aws.jobs or name in self.aws.items:
             return
         arguments = request.create_arguments(attempt=1)
         arguments["jobTags"] = [{"key": ENVIRONMENT_TAG, "value": "prod"}]
-        quiet, self.depth = self.depth, 99
+        quota, self.aws.quota = self.aws.quota, 10_000
+        self.aws.unknown_until = self.aws.now
         self.aws.create_model_customization_job(arguments)
-        self.depth = quiet
+        self.aws.quota = quota
         self.foreign[name] = copy.deepcopy(self.aws.jobs[name])
 
     # CloudFormation
@@ -295,7 +306,7 @@ class World:
         flight = self._flight("Update", failed_id, before, failed)
         if not (yield from self._request(stack, flight)):
             stack.status = "UPDATE_ROLLBACK_FAILED"
-            stack.operation_before = before  # type: ignore[attr-defined] # for the continuation
+            stack.before = before
             return
         assert flight.answer is not None
         self._accept(stack, flight, before)
@@ -307,7 +318,7 @@ class World:
         stack.status = "UPDATE_ROLLBACK_COMPLETE"
 
     def _continue(self, stack: Stack) -> Iterator[None]:
-        yield from self._back(stack, stack.operation_before)  # type: ignore[attr-defined] # as above
+        yield from self._back(stack, stack.before)
 
     def _delete_stack(self, stack: Stack) -> Iterator[None]:
         stack.status = "DELETE_IN_PROGRESS"
@@ -328,26 +339,10 @@ class World:
 
     def _request(
         self, stack: Stack, flight: Flight, *, may_be_cancelled: bool = False
-    ) -> Iterator[None]:
+    ) -> Generator[None, None, bool]:
         """Send a request and take its answer; returns whether it was a success."""
         self._publish_stack(stack)
-        for _ in range(3):
-            if may_be_cancelled and self.random.random() < 0.1:
-                self.late.append((stack, flight))
-                return False
-            try:
-                result = self._invoke(lambda: self._submitter(self._event(stack, flight), None))
-            except CrashError:
-                # The framework says so; or it went too, and Lambda sends the event again.
-                if self.random.random() < 0.5:
-                    return False
-            except (CustomizationError, ClientError, BotoCoreError):
-                return False
-            else:
-                if self.random.random() >= self.faults:
-                    flight.answer = json.loads(json.dumps(result))
-                    break
-            yield
+        yield from self._send(stack, flight, may_be_cancelled=may_be_cancelled)
         if flight.answer is None:
             return False
         waited = self.aws.now
@@ -357,12 +352,34 @@ class World:
                 return False
             try:
                 done = self._invoke(lambda: self._is_complete(stack, flight))
-            except (CrashError, CustomizationError, ClientError, BotoCoreError):
+            except ENDINGS:
                 return False
             if done:
                 return True
             self.aws.now += timedelta(seconds=30)
         return False
+
+    def _send(
+        self, stack: Stack, flight: Flight, *, may_be_cancelled: bool
+    ) -> Generator[None, None, None]:
+        """Have the submitter called, by Lambda again when its answer was lost."""
+        for _ in range(3):
+            if may_be_cancelled and self.random.random() < 0.1:
+                self.late.append((stack, flight))
+                return
+            try:
+                result = self._invoke(lambda: self._submitter(self._event(stack, flight), None))
+            except CrashError:
+                # The framework says so; or it went too, and Lambda sends the event again.
+                if self.random.random() < 0.5:
+                    return
+            except (CustomizationError, ClientError, BotoCoreError):
+                return
+            else:
+                if self.random.random() >= self.faults:
+                    flight.answer = json.loads(json.dumps(result))
+                    return
+            yield
 
     def _flight(
         self,
@@ -459,7 +476,7 @@ class World:
         )
         event = self._event(stack, flight)
         if flight.answer is not None:
-            event = _with_id(event, flight.answer["PhysicalResourceId"])
+            event = replace(event, physical_id=flight.answer["PhysicalResourceId"])
         return progress.is_complete(event)["IsComplete"]
 
     def _table(self) -> Table:
@@ -512,6 +529,7 @@ class World:
     def finish(self) -> None:
         """Let everything come to rest without further faults, and look at what is left."""
         self.faults = 0.0
+        self.aws.quota = 100
         for _ in range(400):
             if not any(stack.operation for stack in self.stacks.values()):
                 break
@@ -548,13 +566,16 @@ class World:
     def _look_at_the_end(self, current: set[str]) -> None:
         told = Counter(json.loads(each["Message"])["id"] for each in self.aws.published)
         for name, row in self.aws.items.items():
-            if name.startswith("request#") or name == "ledger":
+            if "State" not in row:
                 continue
             state = row["State"]
             if state in {"Queued", "Submitting", "Submitted"}:
                 raise BrokenError(f"{name} is still {state}")
+            told_here = told[f"{name}/{state}/{row.get('EndedAt')}"]
             if state != "Withdrawn" and "AnnouncedAt" not in row:
                 raise BrokenError(f"{name} is {state} and was never announced")
+            if state in {"Completed", "Failed", "Stopped"} and not told_here:
+                raise BrokenError(f"{name} is {state} and nobody heard of it")
             job = self.aws.jobs.get(name)
             alive = job is not None and job.get("outputModelArn") in self.aws.models
             if (
@@ -573,24 +594,13 @@ class World:
             raise BrokenError(f"places are held by {left}")
 
 
-def _with_id(event: ResourceEvent, physical_id: str) -> ResourceEvent:
-    from dataclasses import replace  # noqa: PLC0415
-
-    return replace(event, physical_id=physical_id)
-
-
-def _job_request(properties: dict[str, Any]) -> Any:  # noqa: ANN401
-    from customization.request import JobRequest  # noqa: PLC0415
-
-    return JobRequest.from_properties(properties)
-
-
 class _Hooked(FakeAws):
     """A fake in which anything may happen before and after each call."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self.world = world
+        self.unknown_until = self.now
         services = ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns")
         self.clients = {service: self.direct(service) for service in services}
 
@@ -606,7 +616,7 @@ class _Hooked(FakeAws):
             raise RefusalError("ThrottlingException", "made up", 429)
         if chance < world.faults * 0.75:
             raise RefusalError("InternalServerException", "made up", 500)
-        if world.depth == 1 and world.random.random() < 0.04:
+        if world.depth == 1 and world.random.random() < 0.1:
             name = world.random.choice(("sweep", "submission", "late", "job", "go on"))
             world.log.append(f"  in between ({operation}): {name}")
             ACTIONS[name][1](world)
@@ -621,6 +631,11 @@ class _Hooked(FakeAws):
         if chance < world.faults / 2:
             raise LostError
 
+    def create_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
+        if self.now < self.unknown_until:
+            raise RefusalError("ValidationException", "Could not assume provided IAM role")
+        return super().create_model_customization_job(p)
+
     def delete_custom_model(self, p: dict[str, Any]) -> dict[str, Any]:
         model = self.models.get(p["modelIdentifier"])
         if model is not None and not self.world.may_lose(model["modelName"]):
@@ -629,13 +644,15 @@ class _Hooked(FakeAws):
 
 
 ACTIONS: dict[str, tuple[int, Callable[[World], None]]] = {
-    "operation": (3, World.start_operation),
-    "go on": (8, World.go_on),
+    "operation": (4, World.start_operation),
+    "go on": (12, World.go_on),
     "sweep": (3, World.sweep),
     "submission": (3, World.deliver_submission),
     "late": (1, World.deliver_late),
     "job": (5, World.move_job),
     "time": (2, World.pass_time),
+    "quota": (1, World.change_quota),
+    "permissions": (1, World.change_permissions),
     "foreign": (1, World.plant_foreign),
 }
 """What may happen, and how often."""
