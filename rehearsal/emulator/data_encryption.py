@@ -2,8 +2,10 @@
 
 S3 needs `kms:Decrypt` to read and `kms:GenerateDataKey` to write, with `kms:ViaService` of S3 and,
 because of the bucket key, the bucket's ARN as encryption context. DynamoDB needs `kms:Decrypt` for
-the items of a table under a customer managed key.
+the items of a table under a customer managed key, SNS `kms:GenerateDataKey` and `kms:Decrypt` to
+publish on a topic under one.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-key.html
+https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 """
 
@@ -12,17 +14,19 @@ from __future__ import annotations
 import json
 import re
 from typing import Any
+from urllib.parse import parse_qs
 
 from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
 from ministack.core.router import extract_access_key_id
-from ministack.services import dynamodb, kms, s3
+from ministack.services import dynamodb, kms, s3, sns
 
 from rehearsal.emulator import principals, refusals
 from rehearsal.emulator.decisions import why_denied
 
 _original_handle = s3.handle_request
 _original_dynamodb = dynamodb.handle_request
+_original_sns = sns.handle_request
 _ITEM_OPERATIONS = frozenset({"DeleteItem", "GetItem", "PutItem", "Query", "Scan", "UpdateItem"})
 _KEY_ID = re.compile(r"<KMSMasterKeyID>([^<]+)</KMSMasterKeyID>")
 _BUCKET_KEY = re.compile(r"<BucketKeyEnabled>true</BucketKeyEnabled>")
@@ -137,7 +141,55 @@ async def _handle_dynamodb(
     return await _original_dynamodb(method, path, headers, body, query_params, *rest, **named)
 
 
+def why_topic_key_denies(*, caller: principals.Caller, topic_arn: str) -> str | None:
+    """The text of KMS's denial behind a message on a topic, None when it is allowed."""
+    topic = sns._topics.get(topic_arn) or {}
+    record = kms._resolve_key((topic.get("attributes") or {}).get("KmsMasterKeyId"))
+    if record is None:
+        return None
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        denied = why_denied(
+            caller=caller,
+            action=action,
+            resource=record["Arn"],
+            keys={
+                "kms:ViaService": f"sns.{get_region()}.amazonaws.com",
+                "kms:CallerAccount": get_account_id(),
+                "kms:EncryptionContext:aws:sns:topicArn": topic_arn,
+            },
+        )
+        if denied:
+            return denied
+    return None
+
+
+async def _handle_sns(
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    query_params: dict[str, Any],
+    *rest: Any,
+    **named: Any,
+) -> Any:
+    sent = {**query_params, **parse_qs(body.decode("utf-8", errors="replace"))}
+    if _first(sent, "Action") == "Publish":
+        caller = principals.resolve(extract_access_key_id(headers, query_params) or "")
+        if isinstance(caller, principals.Caller):
+            denied = why_topic_key_denies(caller=caller, topic_arn=_first(sent, "TopicArn"))
+            if denied:
+                refusals.record(where="topic key", reason=denied)
+                return sns._error("KMSAccessDenied", denied, 400)
+    return await _original_sns(method, path, headers, body, query_params, *rest, **named)
+
+
+def _first(sent: dict[str, Any], name: str) -> str:
+    value = sent.get(name) or ""
+    return str(value[0] if isinstance(value, list) else value)
+
+
 def install() -> None:
-    """Ask KMS behind every read and write of objects and items from now on."""
+    """Ask KMS behind objects, items and messages from now on."""
     s3.handle_request = _handle
     dynamodb.handle_request = _handle_dynamodb
+    sns.handle_request = _handle_sns

@@ -56,6 +56,16 @@ class Options:
         """JSON lines: every request, check or job that was refused, and why."""
         return self.state / "refusals.jsonl"
 
+    @property
+    def jobs_file(self) -> Path:
+        """JSON lines: every change of a job's status, with how many jobs were in progress then."""
+        return self.state / "jobs.jsonl"
+
+    @property
+    def pace_file(self) -> Path:
+        """How many seconds the next jobs take, in place of `job_seconds`; may be absent."""
+        return self.state / "job-seconds"
+
     @classmethod
     def read(cls, path: Path) -> Options:
         """Read the options file.

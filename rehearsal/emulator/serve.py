@@ -35,9 +35,12 @@ def _extend(options: Options) -> None:
     """Load MiniStack and put everything it lacks in place."""
     # MiniStack reads the environment when it is imported, so nothing of it may come earlier.
     from rehearsal.emulator import (  # noqa: PLC0415
+        alarms,
         condition_keys,
         data_encryption,
         ec2_descriptions,
+        embedded_metrics,
+        event_rules,
         front_door,
         function_runtime,
         principals,
@@ -60,6 +63,9 @@ def _extend(options: Options) -> None:
     data_encryption.install()
     ec2_descriptions.install()
     function_runtime.install()
+    alarms.install()
+    embedded_metrics.install()
+    event_rules.install()
     security_group_rules.install()
     flow_log.install()
     dropped_properties.install()

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from rehearsal.emulator import network, principals, refusals
 from rehearsal.emulator.bedrock import events, job_data, job_network
+from rehearsal.emulator.bedrock.history import History, Pace
 from rehearsal.emulator.bedrock.records import (
     COMPLETED,
     FAILED,
@@ -46,14 +47,22 @@ class Lifecycle:
     """Runs jobs, each in a thread of its own."""
 
     def __init__(
-        self, *, records: Records, seconds: float, prefix_lists: Mapping[str, str]
+        self,
+        *,
+        records: Records,
+        pace: Pace,
+        history: History,
+        prefix_lists: Mapping[str, str],
     ) -> None:
         self._records = records
-        self._seconds = seconds
+        self._pace = pace
+        self._history = history
         self._prefix_lists = prefix_lists
 
     def start(self, job: Job) -> None:
         """Run a job in the account and Region of the calling request."""
+        job.seconds = self._pace.now()
+        self._history.note(job)
         context = contextvars.copy_context()
         threading.Thread(
             target=context.run, args=(self._run, job), daemon=True, name=f"job-{job.name}"
@@ -121,7 +130,7 @@ class Lifecycle:
         return job_data.DataAccess(role=role, path=path)
 
     def _pass_time(self, job: Job, phase: str, *, completes: bool = True) -> None:
-        share = self._seconds * _SHARES[PHASES.index(phase)]
+        share = job.seconds * _SHARES[PHASES.index(phase)]
         if job.stop_requested.wait(timeout=share):
             job.phase(phase, STOPPED)
             raise _StoppedError
@@ -146,4 +155,5 @@ class Lifecycle:
             refusals.record(where="job", reason=failure)
             failure = failure[:2048]
         job.move(status, failure=failure)
+        self._history.note(job)
         events.emit(job)

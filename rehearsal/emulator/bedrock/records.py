@@ -56,6 +56,8 @@ class Job:
     ended: datetime.datetime | None = None
     model_arn: str | None = None
     stop_requested: threading.Event = field(default_factory=threading.Event)
+    seconds: float = 0.0
+    """How long it takes from here to its end."""
     interfaces: list[str] = field(default_factory=list)
     """Network interface ids while they exist."""
 

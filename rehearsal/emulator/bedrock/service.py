@@ -13,6 +13,7 @@ from rehearsal.emulator import front_door, principals, refusals
 from rehearsal.emulator.bedrock import protocol
 from rehearsal.emulator.bedrock.access import Access, request_tag_keys, resource_tag_keys
 from rehearsal.emulator.bedrock.catalogue import Catalogue
+from rehearsal.emulator.bedrock.history import History, Pace
 from rehearsal.emulator.bedrock.lifecycle import Lifecycle
 from rehearsal.emulator.bedrock.records import (
     ENDED,
@@ -53,7 +54,8 @@ class Service:
         )
         self._lifecycle = Lifecycle(
             records=self.records,
-            seconds=options.job_seconds,
+            pace=Pace(seconds=options.job_seconds, file=options.pace_file),
+            history=History(records=self.records, file=options.jobs_file),
             prefix_lists=options.prefix_lists,
         )
         self.operations = {

@@ -1,7 +1,8 @@
 """What CloudFormation does around a custom resource and MiniStack does not.
 
 A Delete follows a Create that answered FAILED, with the physical id of that answer; an answer
-above 4096 bytes is a failure.
+above 4096 bytes is a failure. When an update that gave a new physical id is rolled back, an Update
+back to the old properties comes first, with the new id, and then the Delete of what is left over.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 """
 
@@ -12,7 +13,8 @@ import logging
 import threading
 from typing import Any
 
-from ministack.services.cloudformation import custom_resource
+from ministack.core.concurrency import run_reentrant
+from ministack.services.cloudformation import custom_resource, stacks
 
 from rehearsal.emulator import refusals
 
@@ -23,6 +25,7 @@ _answers: dict[tuple[str, str], dict[str, Any]] = {}
 _lock = threading.Lock()
 _original_deliver = custom_resource.deliver_response
 _original_invoke = custom_resource.invoke_custom_resource
+_original_roll_back = stacks._roll_back_operation
 
 
 def _deliver(token: str, response: dict[str, Any]) -> bool:
@@ -92,7 +95,57 @@ def _delete_what_failed(
         _log.exception("Delete of %s after its failed Create", logical_id)
 
 
+async def _roll_back(
+    stack_name: str,
+    stack_id: str,
+    stack: dict[str, Any],
+    operation: dict[str, Any],
+    reason_override: str = "",
+) -> None:
+    previous = (operation.get("previous_stack") or {}).get("_resources", {})
+    if operation.get("is_update"):
+        stack["StackStatus"] = "UPDATE_ROLLBACK_IN_PROGRESS"
+    for logical_id in operation.get("created", []):
+        made, before = stack["_resources"].get(logical_id), previous.get(logical_id)
+        if made and before and _is_replaced(made, before):
+            await run_reentrant(_go_back, logical_id, stack_name, stack_id, made, before)
+    await _original_roll_back(stack_name, stack_id, stack, operation, reason_override)
+
+
+def _is_replaced(made: dict[str, Any], before: dict[str, Any]) -> bool:
+    kind = str(made.get("ResourceType"))
+    custom = kind.startswith("Custom::") or kind == "AWS::CloudFormation::CustomResource"
+    return custom and made["PhysicalResourceId"] != before["PhysicalResourceId"]
+
+
+def _go_back(
+    logical_id: str,
+    stack_name: str,
+    stack_id: str,
+    made: dict[str, Any],
+    before: dict[str, Any],
+) -> None:
+    try:
+        physical_id, attributes = _invoke(
+            "Update",
+            logical_id,
+            before["Properties"],
+            stack_name,
+            stack_id,
+            made["ResourceType"],
+            physical_id=made["PhysicalResourceId"],
+            old_props=made["Properties"],
+        )
+    except Exception:
+        # MiniStack goes on with the Delete, and the refusal is recorded.
+        _log.exception("rollback of %s", logical_id)
+        return
+    before["PhysicalResourceId"] = physical_id
+    before["Attributes"] = {**before.get("Attributes", {}), **attributes}
+
+
 def install() -> None:
-    """Put both in place."""
+    """Put all of it in place."""
+    stacks._roll_back_operation = _roll_back
     custom_resource.deliver_response = _deliver
     custom_resource.invoke_custom_resource = _invoke

@@ -146,6 +146,14 @@ def _table(name: str, properties: Properties) -> None:
     )
     recovery = properties.get("PointInTimeRecoverySpecification") or {}
     dynamodb._pitr_settings[name] = bool(recovery.get("PointInTimeRecoveryEnabled"))
+    expiry = properties.get("TimeToLiveSpecification") or {}
+    if expiry.get("Enabled"):
+        dynamodb._ttl_settings[name] = {
+            "TimeToLiveStatus": "ENABLED",
+            "AttributeName": expiry["AttributeName"],
+        }
+    else:
+        dynamodb._ttl_settings.pop(name, None)
 
 
 def _as_request(specification: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -1,0 +1,50 @@
+"""What became of jobs, for those who judge a rehearsal, and how fast jobs are."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rehearsal.emulator.bedrock.records import ENDED, Job, Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How long jobs take: what the file says now, or else what the emulator was started with."""
+
+    seconds: float
+    file: Path
+
+    def now(self) -> float:
+        """Seconds that a job takes which starts now."""
+        try:
+            return float(self.file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return self.seconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """Every start and end of a job, with how many were in progress right after it.
+
+    Bedrock counts a job that is stopping, too. The emulator writes this down itself: what the app
+    keeps of its jobs is what is being judged.
+    """
+
+    records: Records
+    file: Path
+
+    def note(self, job: Job) -> None:
+        """Write a line."""
+        with self.records.lock:
+            running = sum(one.status not in ENDED for one in self.records.jobs.values())
+            line = {
+                "at": round(time.time(), 3),
+                "job": job.name,
+                "status": job.status,
+                "in_progress": running,
+            }
+            with self.file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
