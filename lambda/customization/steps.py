@@ -42,10 +42,15 @@ class StackPhase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class StackView:
-    """What CloudFormation says of the resource that a row belongs to."""
+    """What CloudFormation says of the resource that a row belongs to.
+
+    `may_go_back` says that an operation failed which somebody will continue: what was replaced in
+    it may be wanted again.
+    """
 
     phase: StackPhase
     physical_id: str | None = None
+    may_go_back: bool = False
 
 
 class Place(StrEnum):
@@ -181,7 +186,7 @@ def _by_place(
                 act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more"
             )
         case Place.SUPERSEDED:
-            return _superseded(row=row, successor=successor)
+            return _superseded(row=row, view=view, successor=successor)
 
 
 def _current(row: Row) -> Step:
@@ -192,7 +197,9 @@ def _current(row: Row) -> Step:
     return Step(act=Act.WAIT, why="its job goes on")
 
 
-def _superseded(*, row: Row, successor: Successor) -> Step:
+def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
+    if view.may_go_back:
+        return Step(act=Act.WAIT, why="its stack may still go back to it")
     if row.went_back or (not row.state.is_final and row.state is RowState.QUEUED):
         policy = row.on_replace if successor is Successor.COMPLETED else ModelPolicy.KEEP
         why = "its stack went back to an older job" if row.went_back else "it was replaced unsent"

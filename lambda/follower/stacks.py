@@ -12,6 +12,12 @@ from customization.steps import StackPhase, StackView
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
 
+UNFINISHED = frozenset({"UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED"})
+"""The statuses after which a stack's update is continued or rolled back by hand.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-continueupdaterollback.html
+"""
+
 _GONE = StackView(phase=StackPhase.GONE)
 
 
@@ -41,7 +47,11 @@ def look(*, cloudformation: CloudFormationClient, stack_id: str, logical_id: str
     detail = answer["StackResourceDetail"]
     if detail["ResourceStatus"] == "DELETE_COMPLETE":
         return _GONE
-    return StackView(phase=StackPhase.SETTLED, physical_id=detail.get("PhysicalResourceId"))
+    return StackView(
+        phase=StackPhase.SETTLED,
+        physical_id=detail.get("PhysicalResourceId"),
+        may_go_back=before in UNFINISHED,
+    )
 
 
 def _status(*, cloudformation: CloudFormationClient, stack_id: str) -> str | None:

@@ -179,13 +179,13 @@ class Sweep:
         A crash between telling and writing that down has it told again when the lease is over: an
         end that is told twice can be recognised, one that is never told cannot.
         """
-        before = row.announcing_at.isoformat() if row.announcing_at else None
+        before = _iso(row.announcing_at)
+        lease = self.now().isoformat()
+        this_end = {"State": (row.state,), "EndedAt": (_iso(row.ended_at),)}
         leased = self.table.change(
             row.name,
-            {"AnnouncingAt": self.now().isoformat()},
-            when=When(
-                absent=["AnnouncedAt"], equal={"AnnouncingAt": (before,), "State": (row.state,)}
-            ),
+            {"AnnouncingAt": lease},
+            when=When(absent=["AnnouncedAt"], equal={**this_end, "AnnouncingAt": (before,)}),
         )
         if not leased:
             return False
@@ -199,11 +199,8 @@ class Sweep:
             },
         )
         self.emit(announcement.metric_line(row=row, now=self.now()))
-        self.table.change(
-            row.name,
-            {"AnnouncedAt": self.now().isoformat()},
-            when=When(equal={"State": (row.state,)}),
-        )
+        told = {"AnnouncedAt": self.now().isoformat()}
+        self.table.change(row.name, told, when=When(equal={**this_end, "AnnouncingAt": (lease,)}))
         return True
 
     def _stop(self, job: Job) -> bool:
@@ -298,3 +295,7 @@ def _is_out(row: Row | None) -> bool:
     if row is None or row.state.is_final:
         return True
     return row.deleted_at is not None and row.state is RowState.QUEUED
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

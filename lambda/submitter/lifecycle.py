@@ -239,16 +239,14 @@ class Lifecycle:
         try:
             self._submit(owner, job=job)
         except CustomizationError as error:
-            if not self._refuse(owner, error=error):
+            # Its stack shows the error: nothing is left to tell, and the old job stays current.
+            told = {"DeletedAt": self._time, "AnnouncedAt": self._time}
+            if not self._refuse(owner, error=error, besides=told):
                 # Another call was luckier, or the job was deleted meanwhile.
                 row = self.table.read(name)
                 if row is not None and row.deleted_at is None:
                     return self._submitted(owner)
                 raise
-            # Its stack shows the error: nothing is left to tell, and the old job stays current.
-            self.table.change(
-                name, {"DeletedAt": self._time, "AnnouncedAt": self._time}, when=_of_stack(event)
-            )
             if old is not None:
                 self.table.change(
                     str(old),
@@ -289,6 +287,7 @@ class Lifecycle:
         unchanged = When(
             equal={
                 "RequestId": (row.request_id if row else None,),
+                "State": (row.state.value if row else None,),
                 "DeletedAt": (row.deleted_at.isoformat() if row and row.deleted_at else None,),
             }
         )
@@ -417,12 +416,23 @@ class Lifecycle:
                 endings.stop(bedrock=self.bedrock, job=job_now)
             self.logger.info("deleted meanwhile: stopped", extra={"job_name": name})
 
-    def _refuse(self, owner: PhysicalId, *, error: CustomizationError) -> bool:
+    def _refuse(
+        self,
+        owner: PhysicalId,
+        *,
+        error: CustomizationError,
+        besides: Mapping[str, str] | None = None,
+    ) -> bool:
         """Write down that Bedrock did not take a job; False when another call had it take it."""
         name = str(owner)
         refused = self.table.change(
             name,
-            {"State": RowState.REFUSED, "EndedAt": self._time, "Failure": str(error)},
+            {
+                "State": RowState.REFUSED,
+                "EndedAt": self._time,
+                "Failure": str(error),
+                **(besides or {}),
+            },
             when=When(equal={"State": _NOT_STARTED}),
         )
         if refused:

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from customization import decisions, endings, steps
+from customization import decisions, endings, patience, steps
 from customization.admission import Ledger
 from customization.decisions import AttemptVerdict
 from customization.jobs import Job, JobStatus
@@ -50,6 +50,7 @@ SECONDS = 60
 @pytest.fixture(autouse=True)
 def checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Properties of a handful of kinds are read thousands of times: read each kind once."""
+    monkeypatch.setattr(patience, "jitter", lambda ceiling: ceiling)  # the same again, always
     read = JobRequest.from_properties
     known: dict[str, JobRequest] = {}
 
@@ -160,17 +161,6 @@ def _strays_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "place_of", place_wrongly)
 
 
-def _unmarked(monkeypatch: pytest.MonkeyPatch) -> None:
-    change = Table.change
-
-    def change_without_mark(self: Table, name: str, values: Mapping[str, str], **more: Any) -> bool:
-        if "DeletedAt" in (more.get("once") or {}):
-            more["once"] = {}
-        return change(self, name, values, **more)
-
-    monkeypatch.setattr(Table, "change", change_without_mark)
-
-
 def _told_later(monkeypatch: pytest.MonkeyPatch) -> None:
     announce = follower_sweep.Sweep._announce
 
@@ -190,16 +180,6 @@ def _no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
         return change(self, name, values, **more)
 
     monkeypatch.setattr(Table, "change", change_anyway)
-
-
-def _ledger_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
-    def change_ledger(self: Table, change: Callable[[Ledger], Ledger]) -> Ledger:
-        after = change(self.ledger())
-        values = {"Running": json.dumps(after.running), "Waiting": json.dumps(after.waiting)}
-        self.change("ledger", values)
-        return after
-
-    monkeypatch.setattr(Table, "change_ledger", change_ledger)
 
 
 def _late_submission_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,10 +214,8 @@ BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "owner tags are not looked at": _tags_ignored,
     "a superseded model goes before its successor is complete": _lost_early,
     "jobs whose stack is gone are left alone": _strays_left,
-    "what goes is not marked before it is stopped": _unmarked,
     "an end is marked as told before it is told": _told_later,
     "two sweeps may tell the same end": _no_lease,
-    "the ledger is written without looking who else did": _ledger_overwritten,
     "a job that was deleted while it was submitted is left": _late_submission_left,
     "waiting never ends": _without_end,
     "one more than the limit is let in": _limit_ignored,
