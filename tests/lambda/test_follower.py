@@ -1,0 +1,476 @@
+"""Jobs are seen to their end after their deployment, and to their stack's."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from bedrock_finetuning import follower as construct
+from bedrock_finetuning import state_table
+from customization.admission import Ledger
+from customization.errors import BusyTableError, StaleRequestError
+from customization.table import Table
+from follower import announcement
+from follower.handler import Environment
+from tests.fakes.aws import FakeAws, FakeStack, Fault, LostError, RefusalError
+from tests.fakes.cloudformation import Context, Resource, call_submitter, sweep
+
+STACK = "arn:aws:cloudformation:eu-test-1:123456789012:stack/made/{}"
+
+
+def other_run(resource: Resource, run: str) -> dict[str, Any]:
+    return {**copy.deepcopy(resource.properties), "Run": run}
+
+
+def deploy(aws: FakeAws, properties: dict[str, Any], number: int) -> Resource:
+    """Create a job in a stack of its own, which is at rest afterwards."""
+    resource = Resource(
+        aws=aws,
+        properties={**copy.deepcopy(properties), "Job": f"job{number}"},
+        stack=STACK.format(number),
+    )
+    resource.create()
+    assert resource.is_complete()["IsComplete"] or aws.jobs
+    resource.at_rest()
+    return resource
+
+
+def message(aws: FakeAws, index: int = -1) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(aws.published[index]["Message"])
+    return body
+
+
+# The queue
+
+
+def test_twenty_jobs_with_a_limit_of_two_all_complete_in_order(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(20)]
+    states = [str(r.pending["Data"]["State"]) for r in resources]
+    assert states == ["Submitted"] * 2 + ["Queued"] * 18
+    order: list[str] = []
+    for _ in range(40):
+        running = [name for name, job in aws.jobs.items() if job["status"] == "InProgress"]
+        assert len(running) <= 2
+        if running:
+            order.append(running[0])
+            aws.end_job(running[0], "Completed")
+        aws.now += timedelta(minutes=5)
+        sweep(aws)
+    assert order == [r.physical_id for r in resources]
+    assert [message(aws, i)["name"] for i in range(20)] == order
+    assert json.loads(aws.items["ledger"]["Running"]) == []
+
+
+def test_a_queued_create_succeeds_and_says_so(aws: FakeAws, properties: dict[str, Any]) -> None:
+    for number in range(2):
+        deploy(aws, properties, number)
+    third = Resource(aws=aws, properties={**properties, "Job": "job2"}, stack=STACK.format(2))
+    answer = third.create()
+    assert answer["Data"]["State"] == "Queued"
+    assert third.is_complete() == {"IsComplete": True, "Data": {"State": "Queued"}}
+    assert len(aws.jobs) == 2
+
+
+def test_nobody_overtakes_those_that_wait(aws: FakeAws, properties: dict[str, Any]) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    aws.end_job(str(resources[0].physical_id), "Completed")
+    # A place is free as soon as the follower has seen it, and it is the third one's.
+    fourth = deploy(aws, properties, 3)
+    assert fourth.pending["Data"]["State"] == "Queued"
+    sweep(aws)
+    assert resources[2].physical_id in aws.jobs
+    assert fourth.physical_id not in aws.jobs
+
+
+def test_a_queued_job_that_is_deleted_never_starts(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    resources[2].delete()
+    assert resources[2].is_complete() == {"IsComplete": True}
+    resources[2].gone()
+    aws.end_job(str(resources[0].physical_id), "Completed")
+    sweep(aws)
+    assert resources[2].physical_id not in aws.jobs
+    assert aws.items[str(resources[2].physical_id)]["State"] == "Withdrawn"
+
+
+def test_a_turn_that_is_not_ones_own_is_not_taken(aws: FakeAws, properties: dict[str, Any]) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    call_submitter(aws, {"Submit": resources[2].physical_id})
+    call_submitter(aws, {"Submit": "dev-nobody-0123456789abcdef"})
+    assert len(aws.jobs) == 2
+
+
+def test_a_queued_job_takes_the_newest_roles_and_subnets(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    newer = copy.deepcopy(resources[2].properties)
+    newer["Request"]["vpcConfig"]["subnetIds"] = ["subnet-9z"]
+    resources[2].update(newer)
+    assert resources[2].is_complete() == {"IsComplete": True, "Data": {"State": "Queued"}}
+    resources[2].at_rest("UPDATE_COMPLETE")
+    aws.end_job(str(resources[0].physical_id), "Completed")
+    sweep(aws)
+    assert aws.submitted[-1]["vpcConfig"]["subnetIds"] == ["subnet-9z"]
+
+
+def test_a_queued_job_that_bedrock_refuses_is_told_with_the_remedy(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    aws.end_job(str(resources[0].physical_id), "Completed")
+    refusal = RefusalError("ValidationException", "The provided model identifier is invalid.")
+    aws.faults.append(Fault("CreateModelCustomizationJob", refusal))
+    sweep(aws)
+    sweep(aws)
+    told = message(aws)
+    assert (told["name"], told["state"]) == (resources[2].physical_id, "Refused")
+    assert "choose a base model" in told["text"]
+
+
+def test_a_queued_job_that_quotas_refuse_is_tried_again_for_a_day(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    name = str(resources[2].physical_id)
+    aws.end_job(str(resources[0].physical_id), "Completed")
+    aws.quota = 1
+    for _ in range(3):
+        aws.now += timedelta(hours=5)
+        sweep(aws)
+        assert aws.items[name]["State"] == "Queued"
+    assert "too many scheduled jobs" in aws.items[name]["Failure"]
+    aws.now += timedelta(hours=25)
+    sweep(aws)
+    assert aws.items[name]["State"] == "Refused"
+
+
+# Ends
+
+
+@pytest.mark.parametrize(("status", "failed"), [("Completed", 0), ("Failed", 1), ("Stopped", 0)])
+def test_an_end_is_recorded_and_told_once(
+    status: str,
+    failed: int,
+    aws: FakeAws,
+    resource: Resource,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    resource.at_rest()
+    aws.end_job(name, status, failure="Unable to parse Amazon S3 file" if failed else "")
+    capsys.readouterr()
+    for _ in range(3):
+        sweep(aws)
+    assert aws.items[name]["State"] == status
+    assert len(aws.published) == 1
+    told = message(aws)
+    assert told["name"] == name
+    assert ("finetune data check" in told["text"]) == bool(failed)
+    lines = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    (metrics,) = (json.loads(line) for line in lines)
+    assert (metrics["FailedJobs"], metrics["EndedJobs"]) == (failed, 1)
+    assert metrics["Environment"] == "dev"
+
+
+def test_an_end_whose_telling_failed_is_told_later(aws: FakeAws, resource: Resource) -> None:
+    aws.end_job(resource.create()["PhysicalResourceId"], "Completed")
+    resource.at_rest()
+    aws.faults.append(Fault("Publish", RefusalError("InternalError", "made up", 500)))
+    assert sweep(aws)["errors"] == 1
+    assert sweep(aws)["errors"] == 0
+    assert aws.published == []
+    aws.now += timedelta(minutes=10)
+    sweep(aws)
+    assert len(aws.published) == 1
+
+
+def test_an_end_that_is_told_twice_can_be_recognised(aws: FakeAws, resource: Resource) -> None:
+    aws.end_job(resource.create()["PhysicalResourceId"], "Completed")
+    resource.at_rest()
+    aws.faults.append(Fault("Publish", LostError(), after=True))
+    sweep(aws)
+    aws.now += timedelta(minutes=10)
+    sweep(aws)
+    assert len(aws.published) == 2
+    assert message(aws, 0)["id"] == message(aws, 1)["id"]
+
+
+def test_a_job_that_vanished_is_told_as_missing(aws: FakeAws, resource: Resource) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    resource.at_rest()
+    aws.jobs.clear()
+    sweep(aws)
+    assert aws.published == []
+    aws.now += timedelta(minutes=16)
+    sweep(aws)
+    assert message(aws)["state"] == "Missing"
+    assert aws.items[name]["State"] == "Missing"
+
+
+def test_what_is_settled_is_not_looked_at_again(aws: FakeAws, resource: Resource) -> None:
+    aws.end_job(resource.create()["PhysicalResourceId"], "Completed")
+    resource.at_rest()
+    sweep(aws)
+    assert sweep(aws)["rows"] == 0
+
+
+def test_one_row_that_fails_keeps_no_other_waiting(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    first, second = (deploy(aws, properties, number) for number in range(2))
+    for resource in (first, second):
+        aws.end_job(str(resource.physical_id), "Completed")
+    aws.jobs[str(first.physical_id)]["status"] = "Paused"
+    assert sweep(aws)["errors"] == 1
+    assert [message(aws, i)["name"] for i in range(len(aws.published))] == [second.physical_id]
+
+
+def test_a_sweep_ends_in_time(aws: FakeAws, properties: dict[str, Any]) -> None:
+    for number in range(2):
+        deploy(aws, properties, number)
+    assert sweep(aws, Context(seconds=20))["rows"] == 0
+
+
+# Jobs that nobody wants
+
+
+@pytest.mark.parametrize("on_delete", ["keep-model", "delete-model"])
+def test_a_job_whose_stack_is_gone_is_stopped_and_its_model_treated_by_policy(
+    on_delete: str, aws: FakeAws, resource: Resource
+) -> None:
+    resource.properties["OnDelete"] = on_delete
+    name = resource.create()["PhysicalResourceId"]
+    resource.gone()
+    sweep(aws)
+    assert aws.jobs[name]["status"] == "InProgress", "its request may still be under way"
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert aws.jobs[name]["status"] == "Stopping"
+    aws.end_job(name, "Completed")
+    sweep(aws)
+    assert len(aws.models) == (1 if on_delete == "keep-model" else 0)
+
+
+def test_a_stack_that_cloudformation_forgot_is_gone(aws: FakeAws, resource: Resource) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    aws.stacks.clear()
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert aws.jobs[name]["status"] == "Stopping"
+
+
+def test_a_resource_that_is_gone_from_a_stack_that_stays_is_gone(
+    aws: FakeAws, resource: Resource
+) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    aws.stacks[resource.stack] = FakeStack(status="UPDATE_ROLLBACK_COMPLETE")
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert aws.jobs[name]["status"] == "Stopping"
+
+
+def test_a_stack_at_work_is_believed_in_nothing(aws: FakeAws, resource: Resource) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    aws.now += timedelta(hours=2)
+    sweep(aws)
+    assert aws.jobs[name]["status"] == "InProgress"
+
+
+def test_a_job_left_by_an_update_that_failed_is_stopped(aws: FakeAws, resource: Resource) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    new = resource.update(other_run(resource, "2"))["PhysicalResourceId"]
+    # The answer is lost: CloudFormation goes back with the old id in its hand.
+    resource.physical_id, resource.properties = old, before
+    resource.update(before)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", old)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert aws.jobs[new]["status"] == "Stopping"
+    assert aws.jobs[old]["status"] == "InProgress"
+
+
+def test_a_rollback_without_a_clean_up_stops_what_it_went_back_from(
+    aws: FakeAws, resource: Resource
+) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    new = resource.update(other_run(resource, "2"))["PhysicalResourceId"]
+    resource.update(before)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", old)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert (aws.jobs[old]["status"], aws.jobs[new]["status"]) == ("InProgress", "Stopping")
+
+
+def test_a_wrong_mark_is_taken_back(aws: FakeAws, resource: Resource) -> None:
+    old = resource.create()["PhysicalResourceId"]
+    resource.update(other_run(resource, "2"))
+    resource.at_rest("UPDATE_FAILED", old)
+    sweep(aws)
+    assert "SupersededBy" not in aws.items[old]
+
+
+def test_a_foreign_job_is_never_stopped(aws: FakeAws, resource: Resource) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    aws.tags[aws.jobs[name]["jobArn"]]["finetune:environment"] = "prod"
+    resource.gone()
+    aws.now += timedelta(hours=1)
+    for _ in range(3):
+        sweep(aws)
+    assert aws.jobs[name]["status"] == "InProgress"
+
+
+def test_a_model_in_use_is_tried_again(aws: FakeAws, resource: Resource) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    aws.end_job(name, "Completed")
+    resource.gone()
+    aws.now += timedelta(hours=1)
+    aws.faults.append(Fault("DeleteCustomModel", RefusalError("ConflictException", "in use")))
+    sweep(aws)
+    assert "provisioned throughput first" in aws.items[name]["Failure"]
+    sweep(aws)
+    assert aws.models == {}
+
+
+def test_deleting_a_stack_stops_every_job_of_its_line(aws: FakeAws, resource: Resource) -> None:
+    old = resource.create()["PhysicalResourceId"]
+    new = resource.update(other_run(resource, "2"))["PhysicalResourceId"]
+    resource.delete()
+    assert (aws.jobs[old]["status"], aws.jobs[new]["status"]) == ("Stopping", "Stopping")
+    aws.end_job(new, "Stopped")
+    assert resource.is_complete() == {"IsComplete": False}
+    aws.end_job(old, "Stopped")
+    assert resource.is_complete() == {"IsComplete": True}
+
+
+# Requests
+
+
+def test_a_request_that_comes_again_after_its_time_is_refused(
+    aws: FakeAws, resource: Resource
+) -> None:
+    resource.create()
+    aws.now += timedelta(minutes=59)
+    resource.again()
+    aws.now += timedelta(minutes=1)
+    with pytest.raises(StaleRequestError, match="its stack waits 3600 s: nothing was done"):
+        resource.again()
+
+
+def test_a_request_that_was_overtaken_is_refused(aws: FakeAws, resource: Resource) -> None:
+    before = copy.deepcopy(resource.properties)
+    resource.create()
+    resource.update(other_run(resource, "2"))
+    late = resource.last
+    resource.update(before)
+    with pytest.raises(StaleRequestError, match="a later request"):
+        call_submitter(aws, late)
+
+
+def test_a_delete_while_a_submission_is_under_way_waits_for_it(
+    aws: FakeAws, resource: Resource
+) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    # As the table is while another call is asking Bedrock.
+    job = aws.jobs.pop(name)
+    aws.items[name]["State"] = "Submitting"
+    resource.delete()
+    assert resource.is_complete() == {"IsComplete": False}
+    aws.jobs[name] = job
+    sweep(aws)
+    assert job["status"] == "Stopping"
+
+
+def test_a_throttled_call_is_made_again(aws: FakeAws, resource: Resource) -> None:
+    throttled = RefusalError("ThrottlingException", "slow down", 429)
+    aws.faults.append(Fault("GetModelCustomizationJob", throttled, times=2))
+    resource.create()
+    assert aws.slept == [2, 4]
+    aws.faults.append(Fault("GetModelCustomizationJob", throttled))
+    assert resource.is_complete() == {"IsComplete": False}
+
+
+def test_an_answer_that_never_came_is_looked_up(aws: FakeAws, resource: Resource) -> None:
+    aws.faults.append(Fault("CreateModelCustomizationJob", LostError(), after=True))
+    resource.create()
+    assert (len(aws.jobs), len(aws.submitted)) == (1, 1)
+
+
+def test_a_conflict_about_a_job_of_ours_is_no_error(aws: FakeAws, resource: Resource) -> None:
+    conflict = RefusalError("ConflictException", "made up")
+    aws.faults.append(Fault("CreateModelCustomizationJob", conflict, after=True))
+    resource.create()
+    assert len(aws.jobs) == 1
+
+
+# The ledger
+
+
+def test_a_ledger_that_changes_all_the_time_is_given_up(aws: FakeAws, resource: Resource) -> None:
+    refusal = RefusalError("ConditionalCheckFailedException")
+    resource.create()
+    table = Table(dynamodb=aws.direct("dynamodb"), name="made", pause=aws.sleep)
+    aws.faults.append(Fault("UpdateItem", refusal, times=99))
+    with pytest.raises(BusyTableError, match="changed 30 times"):
+        table.change_ledger(lambda ledger: ledger.wait("x"))
+
+
+def test_two_changes_of_the_ledger_at_once_both_count(aws: FakeAws) -> None:
+    table = Table(dynamodb=aws.direct("dynamodb"), name="made", pause=aws.sleep)
+    first = [True]
+
+    def change(ledger: Ledger) -> Ledger:
+        if first.pop() if first else False:
+            table.change_ledger(lambda inner: inner.enter("other", limit=1))
+        return ledger.enter("one", limit=1)
+
+    table.change_ledger(change)
+    assert table.ledger() == Ledger(running=("other",), waiting=("one",))
+
+
+def test_a_place_is_given_to_the_oldest_that_may_have_it() -> None:
+    ledger = Ledger(waiting=("a", "b", "c"))
+    assert ledger.promote(eligible={"b", "c"}, limit=1) == Ledger(
+        running=("b",), waiting=("a", "c")
+    )
+    assert ledger.enter("d", limit=9).waiting == ("a", "b", "c", "d")
+    assert ledger.enter("a", limit=1) == Ledger(running=("a",), waiting=("b", "c"))
+    assert Ledger(running=("a",)).enter("a", limit=0) == Ledger(running=("a",))
+
+
+# What the stacks and the functions must agree on
+
+
+def test_the_alarm_watches_the_metric_that_the_follower_writes() -> None:
+    assert construct.NAMESPACE == announcement.NAMESPACE
+    assert construct.FAILED_JOBS == announcement.FAILED_JOBS
+    assert construct.ENVIRONMENT_DIMENSION == announcement.ENVIRONMENT_DIMENSION
+
+
+def test_requests_expire_by_the_attribute_that_the_table_is_made_with(
+    aws: FakeAws, resource: Resource
+) -> None:
+    resource.create()
+    requests = [item for name, item in aws.items.items() if name.startswith("request#")]
+    assert all(state_table.EXPIRES_AT in item for item in requests)
+    assert state_table.EXPIRES_AT not in aws.items[str(resource.physical_id)]
+
+
+def test_the_environment_is_checked() -> None:
+    known = {"TABLE_NAME": "t", "TOPIC_ARN": "a", "SUBMITTER_FUNCTION": "s"}
+    assert Environment.read(known).jobs_in_progress == 2
+    for missing in known:
+        with pytest.raises(Exception, match=f"{missing} is missing"):
+            Environment.read({k: v for k, v in known.items() if k != missing})
+    with pytest.raises(Exception, match="from 1 to 10"):
+        Environment.read({**known, "MAX_JOBS_IN_PROGRESS": "11"})
