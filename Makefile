@@ -12,7 +12,7 @@ unexport AWS_PROFILE
 SETUP := build/setup.stamp
 PYTHON_SOURCES := app.py settings stacks constructs lambda finetune rehearsal tests tools benchmarks
 
-.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all bench generate clean
+.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all fault-table bench generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -50,10 +50,15 @@ check: test ## what CI runs: test, the rehearsal, three faults
 
 check-all: check ## everything there is
 	finetune rehearse --fault all
+	FINETUNE_ENGINE_STEPS=1000000 pytest -q tests/lambda/test_engine_by_chance.py -k invariants_hold
 	$(MAKE) bench
+
+fault-table: $(SETUP) ## what comes of every error of every call: written to docs/ and printed
+	python tools/fault_table.py
 
 bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/synth.py
+	python benchmarks/submitter_start.py
 
 generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
 	python tools/generate.py

@@ -23,7 +23,10 @@ from stacks.gates import REPORT, add_gates, remarks  # noqa: E402
 DEFAULT_ENVIRONMENT = "dev"
 
 
-def build_app(app: App, *, directory: Path = ROOT / "config", gates: bool = True) -> None:
+CONFIG = ROOT / "config"
+
+
+def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None:
     """Adds the stacks of the chosen environment to the app, and the gates they must pass.
 
     The environment is the context value `environment`, or `FINETUNE_ENVIRONMENT`, or `dev`.
@@ -64,7 +67,8 @@ def main() -> int:
     """Synthesises the app and returns the exit code: 0, 1 for gates not passed, 2 for settings."""
     app = new_app()
     try:
-        build_app(app)
+        # As the command line reads it.
+        build_app(app, directory=Path(os.environ.get("FINETUNE_CONFIG", CONFIG)))
     except SettingsError as error:
         print(render(error), file=sys.stderr)
         return 2

@@ -59,27 +59,45 @@ def push(
     copy = state / "config"
     shutil.copytree(config, copy, dirs_exist_ok=True)
     for entry in needed_by(settings):
-        path = find_file(entry, folders=[ROOT / folder for folder in _FOLDERS])
-        outcome = children.run(
-            [
-                "finetune",
-                "data",
-                "push",
-                entry.name,
-                str(path),
-                "--environment",
-                settings.environment,
-                "--config",
-                str(copy),
-            ],
-            name=f"data-push-{entry.name}",
-            cwd=state,
-            environment=person.environment(),
-            timeout=_TIMEOUT,
+        push_file(
+            person=person,
+            name=entry.name,
+            path=find_file(entry, folders=[ROOT / folder for folder in _FOLDERS]),
+            environment=settings.environment,
+            config=copy,
+            state=state,
+            children=children,
         )
-        if outcome.code:
-            raise RehearsalError(
-                f"`finetune data push {entry.name}` failed",
-                fix=f"read {outcome.log}",
-                reasons=tuple(outcome.text.strip().splitlines()),
-            )
+
+
+def push_file(
+    *,
+    person: Client,
+    name: str,
+    path: Path,
+    environment: str,
+    config: Path,
+    state: Path,
+    children: Children,
+) -> None:
+    """Run `finetune data push` for one file; it is written into the lock file in `config`.
+
+    Raises:
+        RehearsalError: the command fails; what it printed is in the reasons.
+    """
+    outcome = children.run(
+        [
+            *("finetune", "data", "push", name, str(path)),
+            *("--environment", environment, "--config", str(config)),
+        ],
+        name=f"data-push-{name}",
+        cwd=state,
+        environment=person.environment(),
+        timeout=_TIMEOUT,
+    )
+    if outcome.code:
+        raise RehearsalError(
+            f"`finetune data push {name}` failed",
+            fix=f"read {outcome.log}",
+            reasons=tuple(outcome.text.strip().splitlines()),
+        )

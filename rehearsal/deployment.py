@@ -1,4 +1,4 @@
-"""Deploying templates by CloudFormation's API: what a fault needs of the CDK's command line.
+"""Deploying templates by CloudFormation's API: what a fault or scenario needs of the CDK.
 
 The command line compares, publishes and polls every five seconds; the templates, the assets and
 the stacks it made are the same ones here.

@@ -18,7 +18,7 @@ _JOB_TIMEOUT = 120.0
 
 
 def prepare(
-    *, session: Session, environment_name: str, narration: Narration
+    *, session: Session, environment_name: str, config: Path, narration: Narration
 ) -> tuple[Client, Assembly]:
     """Start and bootstrap the emulator while the app is synthesised."""
 
@@ -31,7 +31,7 @@ def prepare(
 
     def synthesised() -> Assembly:
         with narration.step("cdk synth"):
-            return session.toolkit.synthesise(environment_name=environment_name)
+            return session.toolkit.synthesise(environment_name=environment_name, config=config)
 
     with side_by_side() as start:
         account, app = start(emulated_account), start(synthesised)
@@ -211,7 +211,10 @@ def run(
         RehearsalError: the first thing that went wrong.
     """
     client, assembly = prepare(
-        session=session, environment_name=settings.environment, narration=narration
+        session=session,
+        environment_name=settings.environment,
+        config=config,
+        narration=narration,
     )
     shared, jobs = split(assembly, settings)
     with narration.step(f"cdk deploy: {len(shared)} stacks"):

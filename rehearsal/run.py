@@ -14,13 +14,19 @@ from rehearsal.faults import catalogue
 from rehearsal.faults.batch import FaultResult, run_faults
 from rehearsal.layout import ROOT, STATE_HOME
 from rehearsal.narration import Narration, Step
+from rehearsal.scenarios import catalogue as scenarios
+from rehearsal.scenarios.play import play
 from rehearsal.session import Session, ended_by_signals
 from rehearsal.world import world_of
 from settings import load_settings
 
-SCENARIOS = {"main": "one job from data to a completed model, then everything destroyed"}
-"""Scenarios by name, each with a sentence."""
 DEFAULT_SCENARIO = "main"
+SCENARIOS = {
+    DEFAULT_SCENARIO: "one job from data to a completed model, then everything destroyed",
+    **{scenario.name: scenario.says for scenario in scenarios.SCENARIOS},
+    scenarios.ALL: "every scenario but main, one after the other on one environment",
+}
+"""Scenarios by name, each with a sentence."""
 CONFIG = ROOT / "config"
 
 
@@ -80,6 +86,14 @@ def rehearse(
                 settings=settings,
                 config=config,
                 faults=chosen,
+                narration=narration,
+            )
+        elif scenario != DEFAULT_SCENARIO:
+            found.result = play(
+                session=session,
+                settings=settings,
+                config=config,
+                scenarios=scenarios.named(scenario),
                 narration=narration,
             )
         else:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from rehearsal import emulator_process
 from rehearsal.client import Client
@@ -119,6 +119,18 @@ class Session:
         lines = path.read_text(encoding="utf-8").splitlines()[since:]
         entries = (json.loads(line) for line in lines)
         return [Refusal(where=entry["where"], reason=entry["reason"]) for entry in entries]
+
+    def job_history(self, *, since: int = 0) -> list[dict[str, Any]]:
+        """Starts and ends of jobs as the emulator saw them, without the first `since`."""
+        path = self.state / "jobs.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()[since:]
+        return [json.loads(line) for line in lines]
+
+    def set_pace(self, seconds: float) -> None:
+        """Say how long the jobs take that start from now on."""
+        (self.state / "job-seconds").write_text(str(seconds), encoding="utf-8")
 
     @property
     def ledger_file(self) -> Path:

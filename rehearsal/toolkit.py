@@ -95,20 +95,26 @@ class Toolkit:
             timeout=_TIMEOUT,
         )
 
-    def synthesise(self, *, environment_name: str) -> Assembly:
+    def synthesise(self, *, environment_name: str, config: Path, name: str = "cdk.out") -> Assembly:
         """Run `python app.py` by the CLI, without credentials, into the state folder.
+
+        Args:
+            environment_name: settings file.
+            config: its folder.
+            name: of the folder the assembly goes to.
 
         Raises:
             RehearsalError: the app does not synthesise; its text is in the reasons.
         """
-        folder = self.state / "cdk.out"
+        folder = self.state / name
         outcome = self._cdk(
             ["synth", "--quiet", "--app", f"{sys.executable} app.py", "--output", str(folder)],
-            name="synth",
+            name=f"synth-{name}",
             cwd=ROOT,
             environment={
                 **clean_environment(os.environ),
                 "FINETUNE_ENVIRONMENT": environment_name,
+                "FINETUNE_CONFIG": str(config.resolve()),
             },
         )
         if outcome.code:
@@ -134,8 +140,16 @@ class Toolkit:
         )
         self._check(outcome, "cdk bootstrap")
 
-    def deploy(self, *, client: Client, assembly: Assembly, stacks: Sequence[str]) -> None:
+    def deploy(
+        self, *, client: Client, assembly: Assembly, stacks: Sequence[str], concurrency: int = 4
+    ) -> None:
         """Deploy stacks of a synthesised app, independent ones side by side.
+
+        Args:
+            client: who deploys.
+            assembly: the synthesised app.
+            stacks: names.
+            concurrency: how many at once.
 
         Raises:
             RehearsalError: with the reasons of the failed resources.
@@ -149,7 +163,7 @@ class Toolkit:
                 "--require-approval",
                 "never",
                 "--concurrency",
-                "4",
+                str(concurrency),
                 "--progress",
                 "events",
                 "--exclusively",
@@ -182,14 +196,19 @@ class Toolkit:
                 ),
             )
 
-    def destroy(self, *, client: Client, assembly: Assembly, stacks: Sequence[str]) -> None:
+    def destroy(
+        self, *, client: Client, assembly: Assembly, stacks: Sequence[str], concurrency: int = 4
+    ) -> None:
         """Destroy stacks.
 
         Raises:
             RehearsalError: with the reasons of the resources that stay.
         """
         outcome = self._cdk(
-            ["destroy", "--app", str(assembly.folder), "--force", "--concurrency", "4", *stacks],
+            [
+                *("destroy", "--app", str(assembly.folder), "--force"),
+                *("--concurrency", str(concurrency), *stacks),
+            ],
             name="destroy",
             cwd=self.state,
             environment=client.environment(),

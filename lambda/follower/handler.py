@@ -56,7 +56,8 @@ class Environment:
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the environment variables, read once a container."""
     return Environment.read(os.environ)
 
 
@@ -76,7 +77,7 @@ def emit(line: str) -> None:
 @logger.inject_lambda_context(log_event=False, clear_state=True)
 def handler(event: object, context: LambdaContext) -> dict[str, Any]:
     """Sweep the table once and return what was done, as counts."""
-    environment = _environment()
+    variables = environment()
     with clients.explained_errors():
         summary = Sweep(
             bedrock=clients.bedrock(),
@@ -85,12 +86,12 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
             functions=clients.functions(),
             table=Table(
                 dynamodb=clients.dynamodb(),
-                name=environment.table,
+                name=variables.table,
                 pause=lambda attempt: time.sleep(ledger_pause(attempt)),
             ),
-            topic_arn=environment.topic_arn,
-            submitter=environment.submitter,
-            limit=environment.jobs_in_progress,
+            topic_arn=variables.topic_arn,
+            submitter=variables.submitter,
+            limit=variables.jobs_in_progress,
             logger=logger,
             emit=emit,
             now=now,

@@ -70,7 +70,8 @@ class Environment:
 
 
 @functools.cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the environment variables, read once a container."""
     return Environment.read(os.environ)
 
 
@@ -89,13 +90,13 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
     Errors that pass by themselves are met by doing it all again, while there is time: every step
     may be repeated.
     """
-    environment = _environment()
+    variables = environment()
     queued = SubmitEvent.parse(event)
     request = None if queued else ResourceEvent.parse(event)
     logger.append_keys(request_type=request.request_type if request else "Submit")
     left = context.get_remaining_time_in_millis() / 1000 - RESERVE_SECONDS
     patience = Patience(
-        seconds=max(0.0, min(environment.propagation_seconds, left)), sleep=time.sleep
+        seconds=max(0.0, min(variables.propagation_seconds, left)), sleep=time.sleep
     )
     with clients.explained_errors():
         lifecycle = Lifecycle(
@@ -103,10 +104,10 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
             s3=clients.s3,
             table=Table(
                 dynamodb=clients.dynamodb(),
-                name=environment.table,
+                name=variables.table,
                 pause=lambda attempt: time.sleep(ledger_pause(attempt)),
             ),
-            limit=environment.jobs_in_progress,
+            limit=variables.jobs_in_progress,
             logger=logger,
             patience=patience,
             now=now,

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from rehearsal import main_scenario
 from rehearsal.client import Client
+from rehearsal.deployment import Deployed, Deployment
 from rehearsal.errors import RehearsalError
 from rehearsal.faults.catalogue import Fault
-from rehearsal.faults.deployment import Deployed, Deployment
 from rehearsal.narration import Narration
 from rehearsal.session import Session, side_by_side
 from rehearsal.toolkit import Assembly, Template
@@ -206,7 +206,10 @@ def run_faults(
         RehearsalError: the environment does not work without faults, or a fault no longer fits.
     """
     client, assembly = main_scenario.prepare(
-        session=session, environment_name=settings.environment, narration=narration
+        session=session,
+        environment_name=settings.environment,
+        config=config,
+        narration=narration,
     )
     results: dict[str, FaultResult] = {}
 

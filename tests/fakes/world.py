@@ -516,7 +516,9 @@ class World:
                 continue
             if job["status"] not in {"InProgress", "Stopping"}:
                 continue
-            running += 1
+            # One that is refused or deleted while another call submits it is stopped at once.
+            row = self.aws.items.get(name, {})
+            running += row.get("State") in {"Queued", "Submitting", "Submitted"}
             if job["status"] == "InProgress" and "DeletedAt" not in self.aws.items.get(name, {}):
                 tags = self.aws.tags[job["jobArn"]]
                 living[tags[ENVIRONMENT_TAG], tags[JOB_TAG], tags[DIGEST_TAG]] += 1

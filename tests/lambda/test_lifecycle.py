@@ -426,6 +426,16 @@ def test_deleting_a_completed_job_treats_its_model_as_on_delete_says(
     assert len(aws.models) == models
 
 
+@pytest.mark.parametrize("status", ["Failed", "Stopping", "Stopped", "Completed"])
+def test_deleting_a_job_that_is_over_stops_nothing(
+    status: str, aws: FakeAws, resource: Resource
+) -> None:
+    aws.end_job(resource.create()["PhysicalResourceId"], status)
+    resource.delete()
+    assert ("bedrock", "StopModelCustomizationJob") not in aws.calls
+    assert resource.is_complete() == {"IsComplete": status != "Stopping"}
+
+
 def test_a_job_that_completes_while_it_is_stopped_loses_its_model_too(
     aws: FakeAws, resource: Resource, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,88 @@
+"""The scenarios by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from rehearsal.scenarios import (
+    data_changes,
+    deletions,
+    failures,
+    network_changes,
+    queueing,
+    rollbacks,
+)
+from rehearsal.scenarios.stage import Jobs, Stage
+from rehearsal.toolkit import Assembly
+
+ALL = "all"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Something that happens to jobs, and what must come of it."""
+
+    name: str
+    says: str
+    jobs: Jobs
+    """Jobs of the settings it begins with."""
+    play: Callable[[Stage, Assembly], None]
+    """Raises RehearsalError when something is not as it should be."""
+    refusals: Sequence[re.Pattern[str]] = ()
+    """What is refused in it on purpose; every pattern must be met, and nothing else be refused."""
+
+
+SCENARIOS = (
+    Scenario(
+        name="changed-data",
+        says="new data is a new job; the old model goes when the new one is there, or stays",
+        jobs=data_changes.JOBS,
+        play=data_changes.changed_data,
+    ),
+    Scenario(
+        name="changed-subnet",
+        says="one more subnet is no new job",
+        jobs=network_changes.JOBS,
+        play=network_changes.changed_subnet,
+    ),
+    Scenario(
+        name="failed-job",
+        says="a job that fails is announced, raises an alarm, and `finetune watch` ends with 1",
+        jobs=failures.JOBS,
+        play=failures.failed_job,
+        refusals=(re.compile(r"worker nodes and leader node is broken"),),
+    ),
+    Scenario(
+        name="rolled-back-update",
+        says="an update that is rolled back stops its own job and leaves the old model",
+        jobs=rollbacks.JOBS,
+        play=rollbacks.rolled_back_update,
+        refusals=(re.compile(r"The specified bucket does not exist: there-is-no-such-bucket"),),
+    ),
+    Scenario(
+        name="delete-while-in-progress",
+        says="a stack that is deleted stops its job and waits until its interfaces are gone",
+        jobs=deletions.JOBS,
+        play=deletions.delete_while_in_progress,
+    ),
+    Scenario(
+        name="twenty-jobs",
+        says="twenty jobs with a limit of two: the deployment succeeds and all complete",
+        jobs=queueing.JOBS,
+        play=queueing.twenty_jobs,
+    ),
+)
+"""All of them, in the order of `--list` and of `all`."""
+
+
+def named(name: str) -> tuple[Scenario, ...]:
+    """The scenario of this name, or all of them for `all`.
+
+    Raises:
+        KeyError: there is no such scenario.
+    """
+    if name == ALL:
+        return SCENARIOS
+    return ({scenario.name: scenario for scenario in SCENARIOS}[name],)

@@ -1,0 +1,36 @@
+"""A stack that goes while its job trains."""
+
+from __future__ import annotations
+
+from rehearsal.scenarios.stage import Jobs, Stage, must
+from rehearsal.toolkit import Assembly
+
+_JOB = "interrupted"
+JOBS: Jobs = {_JOB: {"wait_for": "submission"}}
+_LONGER_THAN_THE_SCENARIO = 120.0
+
+
+def delete_while_in_progress(stage: Stage, assembly: Assembly) -> None:
+    """Delete a job's stack as soon as its interfaces are there."""
+    stage.session.set_pace(_LONGER_THAN_THE_SCENARIO)
+    with stage.listener() as listener:
+        stage.deploy(assembly, [_JOB])
+        name = stage.output(_JOB, "JobName")
+        stage.until("the job has interfaces", lambda: bool(stage.interfaces()))
+        must(stage.status(name) == "InProgress", "the job trains", seen=stage.status(name))
+        stage.delete([_JOB])
+        # What the teardown of roles, groups and subnets relies on, at this very moment.
+        must(stage.status(name) == "Stopped", "the job is stopped when its stack is gone")
+        must(not stage.interfaces(), "its interfaces are gone too", seen=stage.interfaces())
+        must(not stage.models(), "it left no model", seen=stage.models())
+        listener.wait_for(
+            "that it was stopped",
+            lambda message: message.get("name") == name and message["state"] == "Stopped",
+            timeout=20,
+        )
+        must(stage.alarm("failed-jobs") != "ALARM" or _failed_before(stage), "no alarm is raised")
+
+
+def _failed_before(stage: Stage) -> bool:
+    """Whether an earlier scenario's failure still keeps the alarm up, as its period says."""
+    return any(entry["status"] == "Failed" for entry in stage.session.job_history())
