@@ -49,7 +49,9 @@ check: test ## what CI runs: test, the rehearsal, three faults
 	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
 
 check-all: check ## everything there is
+	pytest -q -n 2 --dist loadscope -m slow
 	finetune rehearse --fault all
+	finetune rehearse -e prod
 	$(MAKE) bench
 
 bench: $(SETUP) ## the speed bars; results are written to benchmarks/
