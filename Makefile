@@ -49,8 +49,10 @@ check: test ## what CI runs: test, the rehearsal, three faults
 	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
 
 check-all: check ## everything there is
+	pytest -q -n 2 --dist loadscope -m slow
 	finetune rehearse --fault all
 	FINETUNE_ENGINE_STEPS=1000000 pytest -q tests/lambda/test_engine_by_chance.py -k invariants_hold
+	finetune rehearse -e prod
 	$(MAKE) bench
 
 fault-table: $(SETUP) ## what comes of every error of every call: written to docs/ and printed

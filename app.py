@@ -16,6 +16,7 @@ if _NODE.exists():
 
 from aws_cdk import App  # noqa: E402
 
+from bedrock_finetuning.function_assets import FunctionAssetError  # noqa: E402
 from settings import SettingsError, load_settings, render  # noqa: E402
 from stacks.environment import build_environment  # noqa: E402
 from stacks.gates import REPORT, add_gates, remarks  # noqa: E402
@@ -71,6 +72,9 @@ def main() -> int:
         build_app(app, directory=Path(os.environ.get("FINETUNE_CONFIG", CONFIG)))
     except SettingsError as error:
         print(render(error), file=sys.stderr)
+        return 2
+    except FunctionAssetError as error:
+        print(error, file=sys.stderr)
         return 2
     try:
         app.synth()

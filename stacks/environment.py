@@ -25,10 +25,13 @@ def build_environment(app: App, *, settings: Settings) -> None:
     """Identity, Encryption, Network, Storage, Access, Engine, then one stack a job."""
     names = Names(environment=settings.environment, region=settings.region)
     kept = settings.storage.retain
+    tags = {ENVIRONMENT_TAG: settings.environment, **settings.tags}
     shared: dict[str, Any] = {
         "settings": settings,
         "names": names,
         "env": Environment(account=settings.account, region=settings.region),
+        # CloudFormation passes a stack's tags on to what the library makes without tags of its own.
+        "tags": tags,
     }
     foundation: dict[str, Any] = {**shared, "termination_protection": kept}
 
@@ -84,7 +87,7 @@ def build_environment(app: App, *, settings: Settings) -> None:
     if settings.permissions_boundary:
         boundary = _managed_policy(identity, settings.permissions_boundary)
         iam.PermissionsBoundary.of(app).apply(boundary)
-    for key, value in {ENVIRONMENT_TAG: settings.environment, **settings.tags}.items():
+    for key, value in tags.items():
         Tags.of(app).add(key, value)
 
 

@@ -130,10 +130,6 @@ class Function(lambda_.Function):
 
 
 def _code(*, packages: Sequence[str], folder: Path) -> lambda_.Code:
-    if not DEPENDENCIES.exists():
-        raise FileNotFoundError(
-            f"the functions' dependencies are not staged: {DEPENDENCIES} is missing; run make setup"
-        )
     target = folder / f"{packages[0]}.zip"
     digest = assemble(packages=packages, dependencies=DEPENDENCIES, source=SOURCE, target=target)
     return lambda_.Code.from_asset(str(target), asset_hash=digest)

@@ -22,6 +22,10 @@ def subnet_cidr(*, vpc_cidr: str, zone: str, service: bool) -> str:
     Raises:
         ValueError: The zone is not one of the letters a to p.
     """
+    if len(zone) != 1 or zone not in ZONE_LETTERS:
+        raise ValueError(
+            f"zone must be a letter from {ZONE_LETTERS[0]} to {ZONE_LETTERS[-1]}, got {zone!r}"
+        )
     slot = ZONE_LETTERS.index(zone) + (len(ZONE_LETTERS) if service else 0)
     vpc = ipaddress.ip_network(vpc_cidr)
     size = vpc.max_prefixlen - vpc.prefixlen - SLOT_BITS

@@ -89,5 +89,7 @@ def write(*, folder: Path, ca_file: Path) -> None:
         leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     (folder / "server.pem").write_bytes(leaf.public_bytes(pem) + authority.public_bytes(pem))
-    # Written last: whoever waits for this file finds everything else there.
-    ca_file.write_bytes(authority.public_bytes(pem))
+    # Put there last and whole: whoever waits for this file finds everything.
+    unfinished = ca_file.with_suffix(".new")
+    unfinished.write_bytes(authority.public_bytes(pem))
+    unfinished.replace(ca_file)

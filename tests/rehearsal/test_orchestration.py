@@ -277,3 +277,28 @@ def test_ctrl_c_ends_everything_and_leaves_nothing(tmp_path: Path) -> None:
     assert running.returncode == 130, said
     assert _processes_of(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_emulator_does_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "from pathlib import Path; from rehearsal import emulator_process as e; import time;"
+        "from tests.rehearsal.conftest import WORLD;"
+        f"e.start(state=Path({str(tmp_path)!r}), world=WORLD, ends_with_parent=True)"
+        ".wait_until_ready(); print('ready', flush=True); time.sleep(60)"
+    )
+    path = os.pathsep.join(str(ROOT / part) for part in (".", "constructs", "lambda"))
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        parent.kill()
+    deadline = time.monotonic() + 10
+    options = tmp_path / "options.json"
+    while _processes_of(options) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert _processes_of(options) == []

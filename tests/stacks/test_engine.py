@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.security.controls import (
+    code_comes_from_the_accounts_own_assets,
     functions_run_where_and_as_designed,
     functions_start_after_their_permissions,
     logs_are_kept_as_long_as_set,
@@ -76,8 +77,35 @@ def test_concurrency_is_reserved_where_the_settings_say_so(
     assert functions_run_where_and_as_designed(reserved) == []
 
 
+def test_code_comes_from_the_accounts_own_assets(deployment: Deployment) -> None:
+    assert code_comes_from_the_accounts_own_assets(deployment) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("Code.S3Bucket", "bucket-of-others"),
+        ("Code.S3Key", "latest.zip"),
+        ("Code", {"ZipFile": "def handler(event, context): ..."}),
+        ("Code", {"ImageUri": "444455556666.dkr.ecr.us-east-1.amazonaws.com/image:latest"}),
+    ],
+)
+def test_code_from_elsewhere_is_found(dev: Deployment, path: str, value: object) -> None:
+    weaker = dev.put(FUNCTION, path, value, where=SUBMITTER)
+    assert code_comes_from_the_accounts_own_assets(weaker)
+
+
 def test_functions_start_after_their_permissions(deployment: Deployment) -> None:
     assert functions_start_after_their_permissions(deployment) == []
+
+
+def test_a_function_that_waits_for_one_policy_less_is_found(dev: Deployment) -> None:
+    def change(templates: dict[str, Any]) -> None:
+        for resource in templates["finetune-dev-engine"]["Resources"].values():
+            waits = resource.get("DependsOn", [])
+            resource["DependsOn"] = [each for each in waits if "OnEventPolicy" not in each]
+
+    assert functions_start_after_their_permissions(dev.changed(change))
 
 
 def test_a_function_that_waits_for_nothing_is_found(dev: Deployment) -> None:

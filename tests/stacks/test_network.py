@@ -76,15 +76,6 @@ def test_a_subnet_on_the_main_route_table_is_found(dev: Deployment) -> None:
     assert one_subnet_in_every_zone(dev.put(association, "RouteTableId", "rtb-of-others"))
 
 
-@pytest.mark.parametrize("zones", ["a", "abcdef", "abcdefghijklmnop"])
-def test_one_to_sixteen_zones_have_their_subnets(
-    variant: Callable[[Mapping[str, Any]], Deployment], zones: str
-) -> None:
-    made = variant({"network": {"training_zones": list(zones)}})
-    assert len(made.training_cidrs) == len(zones)
-    assert one_subnet_in_every_zone(made) == []
-
-
 def test_dropping_a_zone_moves_no_other(
     variant: Callable[[Mapping[str, Any]], Deployment],
 ) -> None:

@@ -1,0 +1,293 @@
+"""Controls of the functions, and of what becomes of their events and logs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tests.security.control import control, exactly, policy_findings, property_findings
+from tests.security.deployment import Deployment
+from tests.security.permissions import permissions_of
+from tests.security.security_groups import groups_in_use
+
+
+@control
+def functions_run_where_and_as_designed(deployment: Deployment) -> list[str]:
+    """Six functions: role, place, log group, dead letters, time limits, and no secrets."""
+    findings = []
+    functions = deployment.of_type("AWS::Lambda::Function")
+    expected = _expected_functions(deployment)
+    names = sorted(function.ref for function in functions)
+    if names != sorted(expected):
+        findings.append(f"functions {names}, expected {sorted(expected)}")
+    for function in functions:
+        findings += property_findings(
+            function,
+            expected.get(function.ref, {}),
+            also={"Code", "Description", "FunctionName", "Tags"},
+        )
+    return findings
+
+
+def _expected_functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    permissions = permissions_of(deployment)
+    settings = deployment.settings
+    env = settings.environment
+    concurrency = (
+        {}
+        if settings.engine.reserved_concurrency is None
+        else {"ReservedConcurrentExecutions": settings.engine.reserved_concurrency}
+    )
+    dead_letters = {"DeadLetterConfig": {"TargetArn": permissions.queue}, **concurrency}
+
+    def ours(
+        purpose: str, *, timeout: int, more_variables: Mapping[str, str], **more: object
+    ) -> dict[str, Any]:
+        variables = {
+            "POWERTOOLS_SERVICE_NAME": purpose,
+            "POWERTOOLS_LOG_LEVEL": settings.engine.log_level,
+            **more_variables,
+        }
+        return {
+            "Architectures": ["arm64"],
+            "Environment": {"Variables": variables},
+            "Handler": f"{purpose.replace('-', '_')}.handler.handler",
+            "LoggingConfig": {"LogGroup": f"/aws/lambda/finetune-{env}-{purpose}"},
+            "MemorySize": 512,
+            "Role": permissions.roles[purpose],
+            "Runtime": "python3.13",
+            "Timeout": timeout,
+            **dead_letters,
+            **more,
+        }
+
+    found = {
+        f"finetune-{env}-submitter": ours(
+            "submitter",
+            timeout=300,
+            more_variables={"TABLE_NAME": f"finetune-{env}-jobs", "PROPAGATION_SECONDS": "60"},
+            VpcConfig={
+                "SecurityGroupIds": [groups_in_use(deployment).functions],
+                "SubnetIds": [f"subnet-{cidr}" for cidr in deployment.service_cidrs.values()],
+            },
+        ),
+        f"finetune-{env}-completion-check": ours("completion-check", timeout=60, more_variables={}),
+        "CustomVpcRestrictDefaultSGCustomResourceProviderHandler": {
+            "Handler": "__entrypoint__.handler",
+            "LoggingConfig": {"LogGroup": f"/aws/lambda/finetune-{env}-default-group"},
+            "MemorySize": 128,
+            "Role": permissions.roles["default-group"],
+            "Runtime": NODE,
+            "Timeout": 900,
+        },
+    }
+    for step, role in (
+        ("onEvent", "on-event"),
+        ("isComplete", "complete"),
+        ("onTimeout", "complete"),
+    ):
+        variables = {
+            "USER_ON_EVENT_FUNCTION_ARN": permissions.function("submitter"),
+            "USER_IS_COMPLETE_FUNCTION_ARN": permissions.function("completion-check"),
+            **(
+                {
+                    "WAITER_STATE_MACHINE_ARN": deployment.arn(
+                        "states", "stateMachine:EngineFrameworkProviderwaiterstatemachine"
+                    )
+                }
+                if step == "onEvent"
+                else {}
+            ),
+        }
+        found[f"EngineFrameworkProviderframework{step}"] = {
+            "Environment": {"Variables": variables},
+            "Handler": f"framework.{step}",
+            "LoggingConfig": {
+                "ApplicationLogLevel": "WARN",
+                "LogFormat": "JSON",
+                "LogGroup": f"/aws/lambda/finetune-{env}-framework",
+            },
+            "MemorySize": 256,
+            "Role": permissions.roles[role],
+            "Runtime": NODE,
+            "Timeout": 900,
+            **dead_letters,
+        }
+    return found
+
+
+NODE: Final = "nodejs24.x"
+"""The runtime of the library's functions: what the pinned aws-cdk-lib writes."""
+
+
+@control
+def functions_start_after_their_permissions(deployment: Deployment) -> list[str]:
+    """What runs with a role waits for the role's policies: before them its logs would be lost."""
+    findings = []
+    for runner in deployment.of_type("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"):
+        role = str(runner["Role"] or runner["RoleArn"]).rsplit("/", maxsplit=1)[-1]
+        waits_for = runner.attributes.get("DependsOn", [])
+        # Those of another stack are there: its stack waits for that one.
+        needed = [
+            each
+            for each in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
+            if each.stack == runner.stack and role in (each["Roles"] or [])
+        ]
+        findings += [
+            f"{runner}: does not wait for {each.ref}"
+            for each in needed
+            if each.logical_id not in waits_for
+        ]
+        if not waits_for:
+            findings.append(f"{runner}: waits for nothing")
+    return findings
+
+
+@control
+def code_comes_from_the_accounts_own_assets(deployment: Deployment) -> list[str]:
+    """Code by its content from the bootstrap bucket of this account and Region, and no other."""
+    bucket = f"cdk-hnb659fds-assets-{deployment.account}-{deployment.region}"
+    return [
+        f"{function}: code from {function['Code']}"
+        for function in deployment.of_type("AWS::Lambda::Function")
+        if function["Code.S3Bucket"] != bucket
+        or not re.fullmatch(r"[0-9a-f]{64}\.zip", str(function["Code.S3Key"]))
+        or set(function["Code"]) != {"S3Bucket", "S3Key"}
+    ]
+
+
+@control
+def logs_are_kept_as_long_as_set(deployment: Deployment) -> list[str]:
+    """A log group for each function and for the flow logs, with the retention of the settings."""
+    settings = deployment.settings
+    env = settings.environment
+    expected = {
+        f"/aws/lambda/finetune-{env}-{purpose}": settings.engine.log_retention_days
+        for purpose in ("submitter", "completion-check", "framework", "default-group")
+    }
+    expected[f"/finetune/{env}/flow-logs"] = settings.network.flow_log_retention_days
+    groups = deployment.of_type("AWS::Logs::LogGroup")
+    findings = [
+        f"log group missing: {name}" for name in sorted(set(expected) - {g.ref for g in groups})
+    ]
+    for group in groups:
+        days = expected.get(group.ref)
+        findings += property_findings(
+            group, {"RetentionInDays": days}, also={"KmsKeyId", "LogGroupName", "Tags"}
+        )
+    return findings
+
+
+@control
+def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
+    """Dead letters stay two weeks; queue and topic take them over TLS, from the rule alone."""
+    permissions = permissions_of(deployment)
+    queues, findings = exactly(deployment, "AWS::SQS::Queue", 1)
+    for queue in queues:
+        findings += property_findings(
+            queue, {"MessageRetentionPeriod": 14 * 24 * 3600}, also={"KmsMasterKeyId", "Tags"}
+        )
+    policies, more = exactly(deployment, "AWS::SQS::QueuePolicy", 1)
+    findings += more
+    for policy in policies:
+        if policy["Queues"] != [queue.ref for queue in queues]:
+            findings.append(f"{policy}: on {policy['Queues']}")
+        findings += policy_findings(policy, "PolicyDocument", permissions.queue_policy)
+    return findings
+
+
+@control
+def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
+    """A rule for the environment's jobs, a topic that only the rule publishes to."""
+    permissions = permissions_of(deployment)
+    env = deployment.settings.environment
+    rules, findings = exactly(deployment, "AWS::Events::Rule", 1)
+    for rule in rules:
+        findings += property_findings(
+            rule,
+            {
+                "Name": f"finetune-{env}-job-state",
+                "EventPattern": {
+                    "source": ["aws.bedrock"],
+                    "detail-type": ["Model Customization Job State Change"],
+                    "detail": {
+                        "jobStatus": ["Completed", "Failed", "Stopped"],
+                        "jobName": [{"prefix": f"{env}-"}],
+                    },
+                },
+                "Targets": [
+                    {
+                        "Arn": permissions.topic,
+                        "DeadLetterConfig": {"Arn": permissions.queue},
+                        "Id": "Topic",
+                    }
+                ],
+            },
+            also={"Description", "Tags"},
+        )
+    topics, more = exactly(deployment, "AWS::SNS::Topic", 1)
+    findings += more
+    for topic in topics:
+        findings += property_findings(topic, {}, also={"DisplayName", "KmsMasterKeyId", "Tags"})
+    policies, more = exactly(deployment, "AWS::SNS::TopicPolicy", 1)
+    findings += more
+    for policy in policies:
+        if policy["Topics"] != [topic.ref for topic in topics]:
+            findings.append(f"{policy}: on {policy['Topics']}")
+        findings += policy_findings(policy, "PolicyDocument", permissions.topic_policy)
+    return findings
+
+
+@control
+def state_can_be_restored(deployment: Deployment) -> list[str]:
+    """One table, by the job's id, restorable to any second of 35 days."""
+    tables, findings = exactly(deployment, "AWS::DynamoDB::Table", 1)
+    for table in tables:
+        findings += property_findings(
+            table,
+            {
+                "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": "S"}],
+                "BillingMode": "PAY_PER_REQUEST",
+                "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
+                "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
+                "TableName": f"finetune-{deployment.settings.environment}-jobs",
+            },
+            also={"DeletionProtectionEnabled", "SSESpecification", "Tags"},
+        )
+    return findings
+
+
+@control
+def the_waiter_calls_the_framework_only(deployment: Deployment) -> list[str]:
+    """The provider's state machine asks the completion check for half an hour, then gives up."""
+    permissions = permissions_of(deployment)
+    machines, findings = exactly(deployment, "AWS::StepFunctions::StateMachine", 1)
+    expected = {
+        "framework-isComplete-task": permissions.framework("isComplete"),
+        "framework-onTimeout-task": permissions.framework("onTimeout"),
+    }
+    for machine in machines:
+        findings += property_findings(
+            machine,
+            {"RoleArn": permissions.roles["waiter"]},
+            also={"DefinitionString", "Tags"},
+        )
+        try:
+            states = json.loads(machine["DefinitionString"] or "{}").get("States", {})
+        except ValueError:
+            findings.append(f"{machine}: its definition is no JSON")
+            continue
+        if {name: state.get("Resource") for name, state in states.items()} != expected:
+            findings.append(f"{machine}: states {sorted(states)}")
+            continue
+        waiting = states["framework-isComplete-task"]
+        (retry,) = waiting.get("Retry") or [{}]
+        if retry.get("IntervalSeconds", 0) * retry.get("MaxAttempts", 0) != 30 * 60:
+            findings.append(f"{machine}: waits {retry}")
+        if [catch.get("Next") for catch in waiting.get("Catch", [])] != [
+            "framework-onTimeout-task"
+        ]:
+            findings.append(f"{machine}: a job that is never complete is not given up")
+    return findings
