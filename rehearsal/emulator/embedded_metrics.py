@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ministack.services import cloudwatch, lambda_svc
+from ministack.services import cloudwatch, cloudwatch_logs, lambda_svc
 
 _original_logs = lambda_svc._emit_lambda_logs
 
@@ -64,7 +64,11 @@ def _values(
 
 
 def _logs(func: Any, request_id: str, log_text: str, *rest: Any, **named: Any) -> None:
-    _original_logs(func, request_id, log_text, *rest, **named)
+    config = func.get("config") or func
+    group = (config.get("LoggingConfig") or {}).get("LogGroup")
+    # MiniStack makes a group that is gone again; no role here may do that.
+    if not group or group in cloudwatch_logs._log_groups:
+        _original_logs(func, request_id, log_text, *rest, **named)
     for line in (log_text or "").splitlines():
         for found in metrics_in(line.strip()):
             cloudwatch.record_metric(

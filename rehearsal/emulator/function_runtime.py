@@ -3,22 +3,31 @@
 A Python function gets the interpreter this environment was made from, without the emulator's own
 packages, so that an asset that forgot a dependency fails here too. Node functions of the CDK
 library `require('@aws-sdk/client-ec2')`, which Lambda's runtime has and MiniStack does not. The
-submitter tries again for a minute while permissions spread through AWS; here they hold at once.
+submitter tries again for a minute while permissions spread through AWS; here they hold at once. A
+function is deleted when its calls have ended: on AWS a call that is under way then fails unheard.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import stacks
+
+from rehearsal.emulator.cloudformation.handlers import before_delete
 
 _NODE_MODULES = Path(__file__).parent / "node"
 _PATIENCE = "PROPAGATION_SECONDS"
 _original = lambda_runtime._detect_runtime_binary
 _original_spawn = lambda_runtime.Worker._spawn
+_original_thread = stacks._runs_on_worker_thread
+_LONGEST_CALL = 10.0
+_INTERVAL = 0.02
 
 
 def bare_python() -> str:
@@ -48,8 +57,29 @@ def _spawn(worker: Any) -> None:
         worker.config = deployed
 
 
+def _is_busy(name: str) -> bool:
+    record = lambda_svc._functions.get(name)
+    if record is None:
+        return False
+    with lambda_svc._inflight_lock:
+        return bool(lambda_svc._inflight.get(lambda_svc._inflight_key(record["config"])))
+
+
+def _wait_for_calls(name: str, properties: dict[str, Any]) -> None:
+    deadline = time.monotonic() + _LONGEST_CALL
+    while _is_busy(name) and time.monotonic() < deadline:
+        time.sleep(_INTERVAL)
+
+
+def _on_a_thread(resource_type: str) -> bool:
+    """Whether a resource is made and deleted beside the loop that answers calls."""
+    return resource_type == "AWS::Lambda::Function" or bool(_original_thread(resource_type))
+
+
 def install() -> None:
     """Run functions this way from now on."""
+    before_delete("AWS::Lambda::Function", _wait_for_calls)
+    stacks._runs_on_worker_thread = _on_a_thread
     lambda_runtime.Worker._spawn = _spawn
     lambda_runtime._detect_runtime_binary = _binary
     os.environ["NODE_PATH"] = str(_NODE_MODULES)

@@ -8,6 +8,7 @@ from rehearsal.toolkit import Assembly
 _OTHER_DATA = "other-data"
 _ON_REPLACE = {"replaces": "delete-model", "keeps": "keep-model"}
 JOBS: Jobs = {job: {"on_replace": policy} for job, policy in _ON_REPLACE.items()}
+_CHANGED: Jobs = {job: {**settings, "dataset": _OTHER_DATA} for job, settings in JOBS.items()}
 _LONG_ENOUGH_TO_LOOK = 4.0
 
 
@@ -19,10 +20,10 @@ def changed_data(stage: Stage, assembly: Assembly) -> None:
     for name in old.values():
         stage.wait_for(name, "Completed")
 
+    # The command checks data for the model of the job that names it.
+    stage.write_settings(_CHANGED)
     stage.push_other_data(_OTHER_DATA)
-    changed = stage.synthesise(
-        {job: {**settings, "dataset": _OTHER_DATA} for job, settings in JOBS.items()}
-    )
+    changed = stage.synthesise(_CHANGED)
     stage.session.set_pace(_LONG_ENOUGH_TO_LOOK)
     stage.deploy(changed, jobs)
     new = {job: stage.output(job, "JobName") for job in jobs}

@@ -108,7 +108,7 @@ class Stage:
     def write_settings(self, jobs: Jobs, *, zones: Sequence[str] = ZONES) -> None:
         """Write the settings file with these jobs and training zones, and all else as it is."""
         path = self.config / f"{self.settings.environment}.yaml"
-        values = copy.deepcopy(self.original)
+        values: dict[str, Any] = copy.deepcopy(dict(self.original))
         usual = next(iter(values["jobs"].values()))
         # Copies: YAML would write what is the same object as an alias.
         values["jobs"] = {
