@@ -1,4 +1,4 @@
-"""`finetune jobs` and `finetune watch`: what Bedrock says of an environment's jobs."""
+"""`finetune jobs`, `watch` and `stop`: what Bedrock says of an environment's jobs, and its end."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -60,7 +60,19 @@ def jobs(
                 }
                 rows.append(row)
                 output.say(f"{row['created']}  {row['status']:<11}  {row['name']}")
-            if not summaries:
+            waiting = _waiting(settings=settings, job=job, rehearsal=rehearsal)
+            if waiting is not None and waiting not in {str(s["jobName"]) for s in summaries}:
+                rows.append(
+                    {
+                        "job": job,
+                        "name": waiting,
+                        "status": "Queued",
+                        "created": None,
+                        "model": None,
+                    }
+                )
+                output.say(f"{'waits for its turn':<25}  {'Queued':<11}  {waiting}")
+            elif not summaries:
                 output.say(f"{job}: not submitted yet")
         return {"environment": environment, "jobs": rows}
 
@@ -102,6 +114,80 @@ def watch(
         )
 
     run_command(command="watch", as_json=as_json, action=action)
+
+
+def stop(
+    *,
+    name: Annotated[
+        str, typer.Argument(help="A job of the settings, or the whole name of a job in Bedrock.")
+    ],
+    environment: EnvironmentOption = DEFAULT_ENVIRONMENT,
+    config: ConfigOption = DEFAULT_CONFIG,
+    rehearsal: RehearsalOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Have Bedrock stop the newest job of this name; what was trained so far is lost.
+
+    Its stack stays as it is, and a deployment that changes nothing starts no new job. To train the
+    same again, raise the job's `run`. A job without this environment's owner tags is left alone.
+    """
+
+    def action(output: Output) -> Mapping[str, object]:
+        settings = read_environment(name=environment, directory=config)
+        bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
+        full_name = _newest(bedrock=bedrock, environment=settings, name=name)
+        job = _look(bedrock=bedrock, full_name=full_name)
+        _refuse_foreign(bedrock=bedrock, job=job, environment=settings)
+        if not job.status.is_running:
+            output.say(f"{job.name} is {job.status}: there is nothing to stop")
+            return {"job": {"name": job.name, "arn": job.arn, "status": job.status.value}}
+        seen = _stopped(bedrock=bedrock, job=job)
+        output.say(f"{seen.name}: {seen.status}")
+        output.say(f"it takes Bedrock some minutes: finetune watch {seen.name}")
+        return {"job": {"name": seen.name, "arn": seen.arn, "status": seen.status.value}}
+
+    run_command(command="stop", as_json=as_json, action=action)
+
+
+def _stopped(*, bedrock: "BedrockClient", job: "Job") -> "Job":
+    from customization import endings  # noqa: PLC0415 loaded when used
+    from finetune.aws import aws_errors  # noqa: PLC0415
+
+    with aws_errors(
+        doing=f"stopping the job {job.name}",
+        denied="use credentials that may call bedrock:StopModelCustomizationJob",
+    ):
+        return endings.stop(bedrock=bedrock, job=job) or job
+
+
+def _refuse_foreign(*, bedrock: "BedrockClient", job: "Job", environment: Environment) -> None:
+    from customization.identity import ENVIRONMENT_TAG  # noqa: PLC0415 loaded when used
+    from customization.jobs import tags_of  # noqa: PLC0415
+    from finetune.aws import aws_errors  # noqa: PLC0415
+
+    with aws_errors(doing=f"reading the tags of the job {job.name}"):
+        owner = tags_of(bedrock=bedrock, arn=job.arn).get(ENVIRONMENT_TAG)
+    if owner != environment.name:
+        raise failure(
+            code=ExitCode.FINDINGS,
+            id="not-ours",
+            message=f"the job {job.name} must carry the tag {ENVIRONMENT_TAG}={environment.name},"
+            f" got {owner or 'none'}: it was left alone",
+            fix="name a job of this environment, or choose the environment with -e",
+        )
+
+
+def _waiting(*, settings: Environment, job: str, rehearsal: bool) -> str | None:
+    """Return the name of the job that a stack says was queued when it was deployed, or None."""
+    from finetune.aws import connect, stack_outputs  # noqa: PLC0415 loaded when used
+
+    outputs = stack_outputs(
+        connection=connect(region=settings.region, rehearsal=rehearsal),
+        stack=settings.stack(f"job-{job}"),
+    )
+    if outputs is None or outputs.get("State") != "Queued":
+        return None
+    return outputs.get("JobName")
 
 
 def _bedrock(*, settings: Environment, rehearsal: bool) -> "BedrockClient":

@@ -19,6 +19,7 @@ COMMANDS = {
     "data": "finetune.data_commands:app",
     "jobs": "finetune.job_commands:jobs",
     "watch": "finetune.job_commands:watch",
+    "stop": "finetune.job_commands:stop",
 }
 """Each command, in the order of the help text, and the function or Typer app behind it."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from settings.reference import render_reference
 from settings.schema import render_schema
+from tools.engine_page import render_engine
 from tools.generate_docs import DOCUMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config/settings.schema.json": render_schema,
     "docs/settings.md": render_reference,
+    "docs/engine.md": render_engine,
     **DOCUMENTS,
 }
 """Files below the root of the repository, and what renders the text of each."""

@@ -59,6 +59,40 @@ FINAL_OF: Mapping[JobStatus, RowState] = {
 """The row's state for each status in which a job is over."""
 
 
+TRANSITIONS: Mapping[tuple[RowState | None, RowState], str] = {
+    (None, RowState.QUEUED): "asked for",
+    (None, RowState.SUBMITTED): "found in Bedrock, and adopted",
+    (RowState.QUEUED, RowState.SUBMITTING): "its turn",
+    (RowState.QUEUED, RowState.SUBMITTED): "found in Bedrock after a crash",
+    (RowState.QUEUED, RowState.WITHDRAWN): "not wanted any more",
+    (RowState.QUEUED, RowState.REFUSED): "its data or request is not right any more",
+    (RowState.QUEUED, RowState.COMPLETED): "found ended after a crash",
+    (RowState.QUEUED, RowState.FAILED): "found ended after a crash",
+    (RowState.QUEUED, RowState.STOPPED): "found ended after a crash",
+    (RowState.SUBMITTING, RowState.QUEUED): "the quotas leave no room",
+    (RowState.SUBMITTING, RowState.SUBMITTED): "Bedrock took it",
+    (RowState.SUBMITTING, RowState.REFUSED): "Bedrock did not take it",
+    (RowState.SUBMITTING, RowState.WITHDRAWN): "not wanted any more, and Bedrock has none",
+    (RowState.SUBMITTING, RowState.COMPLETED): "found ended after a crash",
+    (RowState.SUBMITTING, RowState.FAILED): "found ended after a crash",
+    (RowState.SUBMITTING, RowState.STOPPED): "found ended after a crash",
+    (RowState.SUBMITTED, RowState.COMPLETED): "Bedrock ended it",
+    (RowState.SUBMITTED, RowState.FAILED): "Bedrock ended it",
+    (RowState.SUBMITTED, RowState.STOPPED): "Bedrock ended it",
+    (RowState.SUBMITTED, RowState.MISSING): "Bedrock does not know it",
+    (RowState.SUBMITTED, RowState.QUEUED): "asked for again, and Bedrock does not know it",
+    (RowState.REFUSED, RowState.QUEUED): "asked for again",
+    (RowState.WITHDRAWN, RowState.QUEUED): "asked for again",
+    (RowState.MISSING, RowState.QUEUED): "asked for again",
+    (RowState.REFUSED, RowState.SUBMITTED): "found in Bedrock, and adopted",
+    (RowState.WITHDRAWN, RowState.SUBMITTED): "found in Bedrock, and adopted",
+}
+"""Every way from one state of a row to another; None is a row that is not there yet.
+
+The tests by chance make no other.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One row of the table; times are None until what they tell has happened.

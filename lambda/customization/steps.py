@@ -87,7 +87,7 @@ class Act(StrEnum):
     """Take back the mark of a replacement that did not come about."""
     SUPERSEDE = "supersede"
     """Mark the row as replaced by what its resource stands for."""
-    DELETE = "delete"
+    DELETE = "mark as unwanted"
     """Mark the row: nobody wants its job any more."""
     STOP = "stop"
     """Have Bedrock stop the job."""

@@ -299,7 +299,7 @@ def wired(aws: FakeAws) -> Iterator[None]:
             client = aws.direct(service)
             stack.enter_context(mock.patch.object(clients, name, mock.Mock(return_value=client)))
         for module in ("submitter", "completion_check", "follower"):
-            stack.enter_context(mock.patch(f"{module}.handler.now", lambda: aws.now))
+            stack.enter_context(mock.patch(f"{module}.handler.now", side_effect=lambda: aws.now))
             stack.enter_context(mock.patch(f"{module}.handler.logger", mock.Mock()))
         stack.enter_context(mock.patch("follower.handler.emit"))
         yield
@@ -312,8 +312,8 @@ def render(*, properties: dict[str, Any]) -> str:
         "",
         "Made by `make fault-table` from the calls of the functions and the errors that botocore's",
         "service models list for them. *Before* and *after* the call had its effect; *once*, and",
-        "*always* until somebody gives up. Afterwards all calls work again: in every cell no job is",
-        "left twice and none that nobody wants goes on. A name is the class of the error that the",
+        "*always* until somebody gives up. Then all calls work again: in every cell no job is left",
+        "twice and none that nobody wants goes on. A name is the class of the error that the",
         "stack event shows, with cause and remedy; "
         + "; ".join(f"*{word}*: {meaning}" for word, meaning in OUTCOMES.items())
         + ".",

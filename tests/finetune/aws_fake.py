@@ -53,6 +53,7 @@ class FakeAws:
     objects: dict[str, Stored] = field(default_factory=dict)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    owner: str = "dev"
     """Answers of GetModelCustomizationJob, the newest first."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     refusals: dict[str, RefusalError] = field(default_factory=dict)
@@ -180,8 +181,19 @@ class FakeAws:
         }
 
     def _on_GetModelCustomizationJob(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        return self._job(arguments)
+
+    def _on_StopModelCustomizationJob(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        self._job(arguments)["status"] = "Stopping"
+        return {}
+
+    def _on_ListTagsForResource(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        del arguments
+        return {"tags": [{"key": "finetune:environment", "value": self.owner}]}
+
+    def _job(self, arguments: dict[str, Any]) -> dict[str, Any]:
         for job in self.jobs:
-            if job["jobName"] == arguments["jobIdentifier"]:
+            if arguments["jobIdentifier"] in {job["jobName"], job["jobArn"]}:
                 return job
         raise RefusalError("ResourceNotFoundException", status=404)
 

@@ -124,3 +124,41 @@ def test_what_aws_refuses_ends_with_3(run: Run, aws: FakeAws) -> None:
     aws.refusals["ListModelCustomizationJobs"] = RefusalError("AccessDeniedException")
     ended = run("jobs", "--json")
     assert (ended.code, ended.ids()) == (3, ["access-denied"])
+
+
+def test_a_job_that_waits_for_its_turn_is_listed(run: Run, aws: FakeAws) -> None:
+    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    ended = run("jobs", "--json")
+    assert [(job["name"], job["status"]) for job in ended.answer["jobs"]] == [(NAME, "Queued")]
+    aws.jobs = [make_job(NAME, "InProgress")]
+    ended = run("jobs", "--json")
+    assert [job["status"] for job in ended.answer["jobs"]] == ["InProgress"]
+
+
+def test_stopping_asks_bedrock_and_says_what_comes(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "InProgress")]
+    ended = run("stop", "policy-review")
+    assert ended.code == 0, ended.err
+    assert f"{NAME}: Stopping" in ended.out
+    assert f"finetune watch {NAME}" in ended.out
+    assert aws.jobs[0]["status"] == "Stopping"
+
+
+def test_stopping_a_job_that_is_over_changes_nothing(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "Completed")]
+    assert "there is nothing to stop" in run("stop", NAME).out
+    assert aws.jobs[0]["status"] == "Completed"
+
+
+def test_a_job_of_another_environment_is_not_stopped(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "InProgress")]
+    aws.owner = "prod"
+    ended = run("stop", NAME, "--json")
+    assert ended.code == 1
+    assert ended.answer["findings"][0]["id"] == "not-ours"
+    assert aws.jobs[0]["status"] == "InProgress"
+
+
+def test_stopping_what_is_not_there_is_said(run: Run, aws: FakeAws) -> None:
+    del aws
+    assert run("stop", "policy-review").code == 1

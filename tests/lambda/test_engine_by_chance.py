@@ -33,11 +33,12 @@ from customization.decisions import AttemptVerdict
 from customization.jobs import Job, JobStatus
 from customization.patience import Patience
 from customization.request import JobRequest
-from customization.rows import Row
+from customization.rows import TRANSITIONS, Row
 from customization.steps import REQUEST_GRACE, Act, Place, Step, Successor
 from customization.table import Table
 from follower import sweep as follower_sweep
 from submitter import lifecycle
+from tests.fakes.aws import FakeAws
 from tests.fakes.world import ACTIONS, BrokenError, World
 
 STEPS = int(os.environ.get("FINETUNE_ENGINE_STEPS", "10000"))
@@ -80,6 +81,28 @@ def test_the_invariants_hold_whatever_happens(properties: dict[str, Any]) -> Non
     jobs = run_worlds(properties, count=STEPS)
     assert jobs > STEPS / STEPS_A_WORLD, "hardly a job was made: the steps prove nothing"
     assert time.monotonic() - started < SECONDS * max(1, STEPS / 10_000)
+
+
+def test_the_page_holds_every_transition_that_chance_makes(
+    properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: set[tuple[str | None, str]] = set()
+    update_item = FakeAws.update_item
+
+    def watched(self: FakeAws, p: dict[str, Any]) -> dict[str, Any]:
+        key = p["Key"]["Id"]["S"]
+        before = self.items.get(key, {}).get("State")
+        answer = update_item(self, p)
+        after = self.items[key].get("State")
+        if after is not None and after != before:
+            made.add((before and str(before), str(after)))
+        return answer
+
+    monkeypatch.setattr(FakeAws, "update_item", watched)
+    run_worlds(properties, count=5000)
+    known = {(before and str(before), str(after)) for before, after in TRANSITIONS}
+    assert made <= known, f"not on the page: {made - known}"
+    assert len(made) >= 10, f"never made: {known - made}"
 
 
 def test_hypothesis_finds_no_way_to_break_an_invariant(properties: dict[str, Any]) -> None:

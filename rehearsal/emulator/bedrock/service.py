@@ -232,7 +232,8 @@ class Service:
                 "modelName": model.name,
                 "creationTime": model.created,
                 "baseModelArn": arn(f"foundation-model/{model.job.base_model}", account=""),
-                "baseModelName": model.job.base_model,
+                # The pattern of this field admits neither version nor context suffix.
+                "baseModelName": model.job.base_model.partition(":")[0],
                 "customizationType": model.job.request.get("customizationType", "FINE_TUNING"),
                 "modelStatus": "Active",
             }
