@@ -15,7 +15,10 @@ ENDPOINT_ZONE_HOUR = 0.01
 KEY_MONTH = 1.0
 """List price, US dollars, of a customer managed key for a month."""
 
-AT_REST = {"AWS::EC2::VPCEndpoint", "AWS::KMS::Key"}
+ALARM_METRIC_MONTH = 0.10
+"""List price, US dollars, of one metric that an alarm watches for a month."""
+
+AT_REST = {"AWS::CloudWatch::Alarm", "AWS::EC2::VPCEndpoint", "AWS::KMS::Key"}
 """Types that cost although nothing happens; gateway endpoints among them are free."""
 
 BY_USE = {
@@ -44,6 +47,8 @@ FREE = {
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
@@ -73,6 +78,7 @@ def render_cost(deployments: Sequence[Deployment]) -> str:
         ("", *(f"`{each.environment}`" for each in deployments)),
         ("interface endpoints", *(_endpoints(each) for each in deployments)),
         ("customer managed keys", *(_keys(each) for each in deployments)),
+        ("alarms", *(_dollars(_alarms(each)) for each in deployments)),
         ("a month", *(f"**{_dollars(_at_rest(each))}**" for each in deployments)),
     ]
     used = sorted(
@@ -107,7 +113,17 @@ def _endpoint_zones(deployment: Deployment) -> int:
 
 def _at_rest(deployment: Deployment) -> float:
     endpoints = _endpoint_zones(deployment) * ENDPOINT_ZONE_HOUR * HOURS_A_MONTH
-    return endpoints + len(deployment.of_type("AWS::KMS::Key")) * KEY_MONTH
+    keys = len(deployment.of_type("AWS::KMS::Key")) * KEY_MONTH
+    return endpoints + keys + _alarms(deployment)
+
+
+def _alarms(deployment: Deployment) -> float:
+    """What the alarms cost: by the metrics they watch, not by their number."""
+    metrics = 0
+    for alarm in deployment.of_type("AWS::CloudWatch::Alarm"):
+        watched = alarm.properties.get("Metrics", [{"MetricStat": {}}])
+        metrics += sum("MetricStat" in each for each in watched)
+    return metrics * ALARM_METRIC_MONTH
 
 
 def _endpoints(deployment: Deployment) -> str:
