@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rehearsal.faults.batch import plant
+from rehearsal.faults.catalogue import named
 from rehearsal.scenarios.stage import Jobs, Stage, must
 from rehearsal.toolkit import Assembly
 
 _JOB = "fails"
 # Training fails, not the deployment: nobody waits for the job but the follower.
 JOBS: Jobs = {_JOB: {"wait_for": "submission"}}
+_FAULT = "no-self-rule"
 _FAILED_JOBS = "failed-jobs"
 
 
@@ -41,22 +44,13 @@ def failed_job(stage: Stage, assembly: Assembly) -> None:
 
 @contextmanager
 def _workers_apart(stage: Stage) -> Iterator[None]:
-    """Take the job group's rules to itself away, and put them back."""
-    ec2 = stage.service("ec2")
-    found = ec2.describe_security_groups()["SecurityGroups"]
-    taken = []
-    for group in found:
-        own = [
-            rule
-            for rule in group["IpPermissionsEgress"]
-            if any(pair["GroupId"] == group["GroupId"] for pair in rule["UserIdGroupPairs"])
-        ]
-        if own:
-            ec2.revoke_security_group_egress(GroupId=group["GroupId"], IpPermissions=own)
-            taken.append((group["GroupId"], own))
-    must(len(taken) == 1, "one group lets its members talk to each other", seen=taken)
+    """Plant a fault in the network that no validation meets, and take it away again."""
+    (fault,) = named([_FAULT])
+    planted = plant(fault=fault, templates=stage.deployed, prefix=stage.stack(""))
+    for stack, template in planted.items():
+        must(stage.apply(stack, template).ok, f"{stack} can be changed")
     try:
         yield
     finally:
-        for group_id, rules in taken:
-            ec2.authorize_security_group_egress(GroupId=group_id, IpPermissions=rules)
+        for stack in planted:
+            stage.apply(stack, stage.deployed[stack])
