@@ -34,7 +34,7 @@ from customization.jobs import Job, JobStatus
 from customization.patience import Patience
 from customization.request import JobRequest
 from customization.rows import TRANSITIONS, Row
-from customization.steps import REQUEST_GRACE, Act, Place, Step, Successor
+from customization.steps import REQUEST_GRACE, Place, Successor
 from customization.table import Table
 from follower import sweep as follower_sweep
 from submitter import lifecycle
@@ -205,16 +205,6 @@ def _no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Table, "change", change_anyway)
 
 
-def _late_submission_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    step = steps.next_step
-
-    def step_wrongly(**known: Any) -> Step:
-        found = step(**known)
-        return Step(act=Act.SETTLE, why="wrong") if found.act is Act.STOP else found
-
-    monkeypatch.setattr(follower_sweep, "next_step", step_wrongly)
-
-
 def _without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     def wait(self: Patience, attempt: int) -> bool:
         self.sleep(60)
@@ -239,7 +229,6 @@ BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "jobs whose stack is gone are left alone": _strays_left,
     "an end is marked as told before it is told": _told_later,
     "two sweeps may tell the same end": _no_lease,
-    "a job that was deleted while it was submitted is left": _late_submission_left,
     "waiting never ends": _without_end,
     "one more than the limit is let in": _limit_ignored,
 }
