@@ -101,6 +101,10 @@ def find(*, client: Client, ignored_roles: Iterable[str] = ()) -> dict[str, list
     def rules() -> list[str]:
         return [rule["Name"] for rule in client.service("events").list_rules()["Rules"]]
 
+    def alarms() -> list[str]:
+        answer = client.service("cloudwatch").describe_alarms()["MetricAlarms"]
+        return [alarm["AlarmName"] for alarm in answer]
+
     looks: dict[str, Callable[[], list[str]]] = {
         "stacks": stacks,
         "jobs in progress": jobs,
@@ -119,6 +123,7 @@ def find(*, client: Client, ignored_roles: Iterable[str] = ()) -> dict[str, list
         "queues": queues,
         "state machines": state_machines,
         "event rules": rules,
+        "alarms": alarms,
     }
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = dict(zip(looks, pool.map(lambda look: look(), looks.values()), strict=True))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from rehearsal import datasets, ignored_properties, leftovers, people, watching
 from rehearsal.client import Client
 from rehearsal.errors import RehearsalError
 from rehearsal.narration import WHAT_IS_NOT_REAL, Narration
+from rehearsal.scenarios.topic import Listener
 from rehearsal.session import Session, side_by_side
 from rehearsal.toolkit import Assembly
 from settings import Settings
 
 _JOB_TIMEOUT = 120.0
+_ANNOUNCED_TIMEOUT = 30.0
 
 
 def prepare(
@@ -123,6 +126,41 @@ def follow_jobs(*, client: Client, jobs: Sequence[str]) -> list[dict[str, Any]]:
     return ended
 
 
+def check_announced(
+    *, client: Client, settings: Settings, listener: Listener, jobs: Sequence[Mapping[str, Any]]
+) -> None:
+    """Wait until the topic has heard of every job, and see that no alarm has reason to be up.
+
+    Raises:
+        RehearsalError: it does not hear, hears something else, or an alarm is up.
+    """
+    for job in jobs:
+        name = job["jobName"]
+        told = listener.wait_for(
+            f"the end of {name}", partial(_is_about, name=name), timeout=_ANNOUNCED_TIMEOUT
+        )
+        if [message["state"] for message in told] != [job["status"]]:
+            raise RehearsalError(
+                f"the topic must hear once that {name} is {job['status']}",
+                fix="look at lambda/follower",
+                reasons=tuple(str(message) for message in told),
+            )
+    alarms = client.service("cloudwatch").describe_alarms(AlarmNamePrefix=stack_name(settings, ""))[
+        "MetricAlarms"
+    ]
+    raised = [f"{a['AlarmName']} is {a['StateValue']}" for a in alarms if a["StateValue"] != "OK"]
+    if raised or not alarms:
+        raise RehearsalError(
+            "an alarm is not at rest although the job completed",
+            fix="look at constructs/bedrock_finetuning/follower.py",
+            reasons=tuple(raised) or ("there is no alarm",),
+        )
+
+
+def _is_about(message: Mapping[str, Any], *, name: str) -> bool:
+    return message.get("name") == name
+
+
 def empty_buckets(*, client: Client, settings: Settings) -> None:
     """Delete every version as a person whom the settings name as an administrator."""
     administrator = people.become(
@@ -221,11 +259,17 @@ def run(
         session.toolkit.deploy(client=client, assembly=assembly, stacks=shared)
     with narration.step("data pushed by an uploader"):
         push_data(session=session, client=client, settings=settings, config=config)
-    with watching.JobWatch(client=client, say=narration.say):
+    topic = outputs(client, stack_name(settings, "engine"))["JobTopicArn"]
+    with (
+        Listener(client=client, topic_arn=topic) as listener,
+        watching.JobWatch(client=client, say=narration.say),
+    ):
         with narration.step(f"cdk deploy: {', '.join(jobs)}"):
             session.toolkit.deploy(client=client, assembly=assembly, stacks=jobs)
         with narration.step("job completed"):
             ended = follow_jobs(client=client, jobs=jobs)
+        with narration.step("announced by the follower, alarms silent"):
+            check_announced(client=client, settings=settings, listener=listener, jobs=ended)
     with narration.step("results read by a reader"):
         results = read_results(client=client, settings=settings)
     with narration.step("cdk diff: no differences"):
