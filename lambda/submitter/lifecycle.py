@@ -461,6 +461,9 @@ class Lifecycle:
             return _gone(str(owner))
         if row.superseded_by is not None and row.deleted_at is None:
             return self._retire(row, owner=owner, event=event)
+        if row.superseded_by is not None:
+            # The clean-up comes again: by the policy of the first time, not by OnDelete.
+            return self._leaving(owner, [self._take_away(owner, policy=row.policy)])
         taken = [self._take_away(owner, policy=_policy(event.properties, "OnDelete"))]
         for each in self._line_before(row):
             before = _owner(each)

@@ -312,6 +312,20 @@ def test_a_rollback_without_a_clean_up_stops_what_it_went_back_from(
     assert (aws.jobs[old]["status"], aws.jobs[new]["status"]) == ("InProgress", "Stopping")
 
 
+def test_a_clean_up_that_comes_again_keeps_the_model_that_it_kept(
+    aws: FakeAws, resource: Resource
+) -> None:
+    before = copy.deepcopy(resource.properties)
+    resource.create()
+    after = other_run(resource, "2")
+    new = resource.update(after)["PhysicalResourceId"]
+    resource.update(before)
+    resource.delete(new, after)
+    aws.end_job(new, "Completed")
+    resource.again()
+    assert [model["modelName"] for model in aws.models.values()] == [new]
+
+
 def test_a_wrong_mark_is_taken_back(aws: FakeAws, resource: Resource) -> None:
     old = resource.create()["PhysicalResourceId"]
     resource.update(other_run(resource, "2"))
