@@ -69,7 +69,9 @@ def test_the_longest_names_stay_within_the_limits_of_aws() -> None:
     """IAM takes 64 characters for a role, Lambda 64 for a function, S3 63, DynamoDB 255."""
     names = Names(environment="abcdefghijkl", region="ap-southeast-7")
     assert len(names.customization_role) <= 64
-    for purpose in ("completion-check", "framework-on-event", "framework-complete", "submitter"):
+    for purpose in (
+        "completion-check", "follower", "framework-on-event", "framework-complete", "submitter"
+    ):  # fmt: skip
         assert len(names.role(purpose)) <= 64
         assert len(names.function(purpose)) <= 64
 

@@ -17,12 +17,15 @@ from tests.security.encryption_controls import (
 )
 from tests.security.engine_controls import (
     code_comes_from_the_accounts_own_assets,
+    failures_raise_an_alarm,
     functions_run_where_and_as_designed,
     functions_start_after_their_permissions,
     logs_are_kept_as_long_as_set,
     nothing_failed_is_lost,
     people_hear_of_jobs_that_ended,
+    requests_do_not_grow_old,
     state_can_be_restored,
+    the_follower_is_called_by_its_rules_alone,
     the_waiter_calls_the_framework_only,
 )
 from tests.security.environment_controls import (
@@ -72,6 +75,7 @@ __all__ = [
     "endpoints_are_private_ways_for_these_calls",
     "every_role_is_bounded",
     "everything_stored_is_encrypted",
+    "failures_raise_an_alarm",
     "findings",
     "functions_run_where_and_as_designed",
     "functions_start_after_their_permissions",
@@ -88,12 +92,14 @@ __all__ = [
     "one_subnet_in_every_zone",
     "only_known_resources",
     "people_hear_of_jobs_that_ended",
+    "requests_do_not_grow_old",
     "roles_are_taken_only_by",
     "roles_may_do_only_this",
     "stacks_wait_for_what_they_use",
     "state_can_be_restored",
     "the_customization_role_is_guarded_against_confused_deputies",
     "the_default_group_is_closed",
+    "the_follower_is_called_by_its_rules_alone",
     "the_waiter_calls_the_framework_only",
     "two_rotating_keys",
 ]

@@ -446,6 +446,7 @@ class _Resolver:
 
 
 _NAME_PROPERTIES: Final = {
+    "AWS::CloudWatch::Alarm": "AlarmName",
     "AWS::DynamoDB::Table": "TableName",
     "AWS::Events::Rule": "Name",
     "AWS::IAM::Role": "RoleName",
@@ -455,6 +456,7 @@ _NAME_PROPERTIES: Final = {
 """Resources that Ref knows by a property; the others are known by an id."""
 
 _ARNS: Final = {
+    "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
     "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
     "AWS::Events::Rule": ("events", "rule/{}"),
     "AWS::IAM::Role": ("iam", "role/{}"),

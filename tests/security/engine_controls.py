@@ -15,7 +15,7 @@ from tests.security.security_groups import groups_in_use
 
 @control
 def functions_run_where_and_as_designed(deployment: Deployment) -> list[str]:
-    """Six functions: role, place, log group, dead letters, time limits, and no secrets."""
+    """Seven functions: role, place, log group, dead letters, time limits, and no secrets."""
     findings = []
     functions = deployment.of_type("AWS::Lambda::Function")
     expected = _expected_functions(deployment)
@@ -63,17 +63,30 @@ def _expected_functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
             **more,
         }
 
+    queue = {
+        "TABLE_NAME": f"finetune-{env}-jobs",
+        "MAX_JOBS_IN_PROGRESS": str(settings.engine.max_jobs_in_progress),
+    }
     found = {
         f"finetune-{env}-submitter": ours(
             "submitter",
             timeout=300,
-            more_variables={"TABLE_NAME": f"finetune-{env}-jobs", "PROPAGATION_SECONDS": "60"},
+            more_variables={**queue, "PROPAGATION_SECONDS": "60"},
             VpcConfig={
                 "SecurityGroupIds": [groups_in_use(deployment).functions],
                 "SubnetIds": [f"subnet-{cidr}" for cidr in deployment.service_cidrs.values()],
             },
         ),
         f"finetune-{env}-completion-check": ours("completion-check", timeout=60, more_variables={}),
+        f"finetune-{env}-follower": ours(
+            "follower",
+            timeout=300,
+            more_variables={
+                **queue,
+                "TOPIC_ARN": permissions.topic,
+                "SUBMITTER_FUNCTION": f"finetune-{env}-submitter",
+            },
+        ),
         "CustomVpcRestrictDefaultSGCustomResourceProviderHandler": {
             "Handler": "__entrypoint__.handler",
             "LoggingConfig": {"LogGroup": f"/aws/lambda/finetune-{env}-default-group"},
@@ -165,7 +178,7 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> list[str]:
     env = settings.environment
     expected = {
         f"/aws/lambda/finetune-{env}-{purpose}": settings.engine.log_retention_days
-        for purpose in ("submitter", "completion-check", "framework", "default-group")
+        for purpose in ("submitter", "completion-check", "follower", "framework", "default-group")
     }
     expected[f"/finetune/{env}/flow-logs"] = settings.network.flow_log_retention_days
     groups = deployment.of_type("AWS::Logs::LogGroup")
@@ -182,7 +195,7 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> list[str]:
 
 @control
 def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
-    """Dead letters stay two weeks; queue and topic take them over TLS, from the rule alone."""
+    """Dead letters stay two weeks; the queue takes them over TLS, of services from the rules."""
     permissions = permissions_of(deployment)
     queues, findings = exactly(deployment, "AWS::SQS::Queue", 1)
     for queue in queues:
@@ -199,36 +212,94 @@ def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
 
 
 @control
-def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
-    """A rule for the environment's jobs, a topic that only the rule publishes to."""
+def requests_do_not_grow_old(deployment: Deployment) -> list[str]:
+    """What Lambda could not deliver in minutes it drops: left to itself it would try for hours."""
     permissions = permissions_of(deployment)
     env = deployment.settings.environment
-    rules, findings = exactly(deployment, "AWS::Events::Rule", 1)
+    on_event = permissions.framework("onEvent").rsplit(":", maxsplit=1)[-1]
+    # Seconds, and how often Lambda tries again. The follower is called again anyway.
+    expected = {
+        on_event: (600, 2),
+        f"finetune-{env}-submitter": (600, 2),
+        f"finetune-{env}-follower": (60, 0),
+    }
+    configs, findings = exactly(deployment, "AWS::Lambda::EventInvokeConfig", len(expected))
+    of = sorted(str(config["FunctionName"]) for config in configs)
+    if of != sorted(expected):
+        findings.append(f"limits for {of}, expected {sorted(expected)}")
+    for config in configs:
+        age, retries = expected.get(str(config["FunctionName"]), (0, 0))
+        findings += property_findings(
+            config,
+            {
+                "MaximumEventAgeInSeconds": age,
+                "MaximumRetryAttempts": retries,
+                "Qualifier": "$LATEST",
+            },
+            also={"FunctionName"},
+        )
+    return findings
+
+
+@control
+def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> list[str]:
+    """One rule hears of the environment's jobs, the other calls every few minutes; nobody else."""
+    permissions = permissions_of(deployment)
+    env = deployment.settings.environment
+    follower = permissions.function("follower")
+    expected: dict[str, dict[str, Any]] = {
+        permissions.job_state_rule: {
+            "EventPattern": {
+                "source": ["aws.bedrock"],
+                "detail-type": ["Model Customization Job State Change"],
+                "detail": {
+                    "jobStatus": ["Completed", "Failed", "Stopped"],
+                    "jobName": [{"prefix": f"{env}-"}],
+                },
+            },
+        },
+        permissions.follow_rule: {
+            "ScheduleExpression": f"rate({deployment.settings.engine.follow_minutes} minutes)",
+        },
+    }
+    target = {
+        "Arn": follower,
+        "DeadLetterConfig": {"Arn": permissions.queue},
+        "Id": "Follower",
+    }
+    rules, findings = exactly(deployment, "AWS::Events::Rule", len(expected))
+    if sorted(rule.arn for rule in rules) != sorted(expected):
+        findings.append(f"rules {[rule.arn for rule in rules]}, expected {sorted(expected)}")
     for rule in rules:
         findings += property_findings(
             rule,
-            {
-                "Name": f"finetune-{env}-job-state",
-                "EventPattern": {
-                    "source": ["aws.bedrock"],
-                    "detail-type": ["Model Customization Job State Change"],
-                    "detail": {
-                        "jobStatus": ["Completed", "Failed", "Stopped"],
-                        "jobName": [{"prefix": f"{env}-"}],
-                    },
-                },
-                "Targets": [
-                    {
-                        "Arn": permissions.topic,
-                        "DeadLetterConfig": {"Arn": permissions.queue},
-                        "Id": "Topic",
-                    }
-                ],
-            },
-            also={"Description", "Tags"},
+            {**expected.get(rule.arn, {}), "Targets": [target]},
+            also={"Description", "Name", "Tags"},
         )
-    topics, more = exactly(deployment, "AWS::SNS::Topic", 1)
+    permitted, more = exactly(deployment, "AWS::Lambda::Permission", len(expected))
     findings += more
+    sources = sorted(str(permission["SourceArn"]) for permission in permitted)
+    if sources != sorted(expected):
+        findings.append(f"callers {sources}, expected {sorted(expected)}")
+    for permission in permitted:
+        findings += property_findings(
+            permission,
+            {
+                "Action": "lambda:InvokeFunction",
+                "FunctionName": follower,
+                "Principal": "events.amazonaws.com",
+                "SourceAccount": deployment.account,
+            },
+            also={"SourceArn"},
+        )
+    return findings
+
+
+@control
+def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
+    """An encrypted topic on which the follower and the alarms publish, and nobody else."""
+    permissions = permissions_of(deployment)
+    topics, findings = exactly(deployment, "AWS::SNS::Topic", 1)
     for topic in topics:
         findings += property_findings(topic, {}, also={"DisplayName", "KmsMasterKeyId", "Tags"})
     policies, more = exactly(deployment, "AWS::SNS::TopicPolicy", 1)
@@ -241,8 +312,82 @@ def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
 
 
 @control
+def failures_raise_an_alarm(deployment: Deployment) -> list[str]:
+    """One alarm on jobs that failed, one on a follower that fails or is not called at all."""
+    permissions = permissions_of(deployment)
+    settings = deployment.settings
+    env = settings.environment
+
+    def calls(metric: str) -> dict[str, Any]:
+        """A metric of the follower, over the time of three rounds."""
+        return {
+            "Id": metric.lower(),
+            "MetricStat": {
+                "Metric": {
+                    "Dimensions": [{"Name": "FunctionName", "Value": f"finetune-{env}-follower"}],
+                    "MetricName": metric,
+                    "Namespace": "AWS/Lambda",
+                },
+                "Period": 3 * 60 * settings.engine.follow_minutes,
+                "Stat": "Sum",
+            },
+            "ReturnData": False,
+        }
+
+    expected: dict[str, dict[str, Any]] = {
+        f"finetune-{env}-failed-jobs": {
+            "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+            "Dimensions": [{"Name": "Environment", "Value": env}],
+            "MetricName": "FailedJobs",
+            "Namespace": "Finetune",
+            "Period": 300,
+            "Statistic": "Sum",
+            # No job ended: no job failed.
+            "TreatMissingData": "notBreaching",
+        },
+        f"finetune-{env}-follower": {
+            "ComparisonOperator": "LessThanThreshold",
+            "Metrics": [
+                {"Expression": "invocations - errors", "Id": "expr_1", "ReturnData": True},
+                calls("Invocations"),
+                calls("Errors"),
+            ],
+            # Nobody calls it: nobody hears of anything.
+            "TreatMissingData": "breaching",
+        },
+    }
+    alarms, findings = exactly(deployment, "AWS::CloudWatch::Alarm", len(expected))
+    names = sorted(alarm.ref for alarm in alarms)
+    if names != sorted(expected):
+        findings.append(f"alarms {names}, expected {sorted(expected)}")
+    for alarm in alarms:
+        said = expected.get(alarm.ref, {})
+        findings += property_findings(
+            alarm,
+            {
+                **{name: value for name, value in said.items() if name != "Metrics"},
+                "AlarmActions": [permissions.topic],
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+            },
+            also={"AlarmDescription", "AlarmName", "Metrics", "Tags"},
+        )
+        # A label is text for people.
+        watched = [
+            {name: value for name, value in each.items() if name != "Label"}
+            for each in alarm["Metrics"] or []
+        ]
+        if watched != said.get("Metrics", []):
+            findings.append(f"{alarm}: watches {json.dumps(watched)}")
+    return findings
+
+
+@control
 def state_can_be_restored(deployment: Deployment) -> list[str]:
-    """One table, by the job's id, restorable to any second of 35 days."""
+    """One table, by the job's id, restorable to any second of 35 days.
+
+    Only items that say when they expire do: the requests that were seen, and no job.
+    """
     tables, findings = exactly(deployment, "AWS::DynamoDB::Table", 1)
     for table in tables:
         findings += property_findings(
@@ -253,6 +398,7 @@ def state_can_be_restored(deployment: Deployment) -> list[str]:
                 "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
                 "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
                 "TableName": f"finetune-{deployment.settings.environment}-jobs",
+                "TimeToLiveSpecification": {"AttributeName": "ExpiresAt", "Enabled": True},
             },
             also={"DeletionProtectionEnabled", "SSESpecification", "Tags"},
         )

@@ -9,6 +9,7 @@ from tests.security.deployment import Deployment
 
 EXPECTED_TYPES: Final = frozenset(
     {
+        "AWS::CloudWatch::Alarm",
         "AWS::DynamoDB::Table",
         "AWS::EC2::FlowLog",
         "AWS::EC2::RouteTable",
@@ -25,7 +26,9 @@ EXPECTED_TYPES: Final = frozenset(
         "AWS::IAM::Role",
         "AWS::KMS::Alias",
         "AWS::KMS::Key",
+        "AWS::Lambda::EventInvokeConfig",
         "AWS::Lambda::Function",
+        "AWS::Lambda::Permission",
         "AWS::Logs::LogGroup",
         "AWS::S3::Bucket",
         "AWS::S3::BucketPolicy",
@@ -114,6 +117,8 @@ def carries_its_tags(deployment: Deployment) -> list[str]:
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Policy",
         "AWS::KMS::Alias",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
         "AWS::S3::BucketPolicy",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",

@@ -44,8 +44,10 @@ class Permissions:
         env, region = settings.environment, settings.region
         self.names = {
             purpose: f"finetune-{env}-{region}-{purpose}"
-            for purpose in ("submitter", "completion-check", "flow-logs", "uploader", "reader")
-        }
+            for purpose in (
+                "submitter", "completion-check", "follower", "flow-logs", "uploader", "reader"
+            )
+        }  # fmt: skip
         self.names["customization"] = f"AmazonBedrock-finetune-{env}-{region}-customization"
         self.names["on-event"] = f"finetune-{env}-{region}-framework-on-event"
         self.names["complete"] = f"finetune-{env}-{region}-framework-complete"
@@ -60,7 +62,13 @@ class Permissions:
         self.table = arn("dynamodb", f"table/finetune-{env}-jobs")
         self.queue = arn("sqs", "FailedEvents")
         self.topic = arn("sns", "JobTopic")
-        self.rule = arn("events", f"rule/finetune-{env}-job-state")
+        self.job_state_rule = arn("events", f"rule/finetune-{env}-job-state")
+        self.follow_rule = arn("events", f"rule/finetune-{env}-follow")
+        self.rules = [self.job_state_rule, self.follow_rule]
+        self.alarms = [
+            arn("cloudwatch", f"alarm:finetune-{env}-{name}")
+            for name in ("failed-jobs", "follower")
+        ]
         self.jobs = arn("bedrock", "model-customization-job/*")
         self.models = arn("bedrock", "custom-model/*")
         self.base_models = [
@@ -135,6 +143,16 @@ class Permissions:
             when={"StringEquals": self.via("bedrock")},
         )
 
+    @property
+    def _data_key_through_dynamodb(self) -> set[Grant]:
+        return allow(
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:GenerateDataKey",
+            on=self.data_key,
+            when={"StringEquals": self.via("dynamodb")},
+        )
+
     def _writes_logs(self, name: str, *more: str) -> set[Grant]:
         return allow(
             "logs:CreateLogStream", "logs:PutLogEvents", *more, on=f"{self.log_group(name)}:*"
@@ -166,6 +184,7 @@ class Permissions:
             "customization": self._customization(job_group),
             "submitter": self._submitter,
             "completion-check": self._completion_check,
+            "follower": self._follower,
             "flow-logs": self._writes_logs(
                 f"/finetune/{self.settings.environment}/flow-logs", "logs:DescribeLogStreams"
             ),
@@ -323,13 +342,7 @@ class Permissions:
                 when={"ArnEquals": {"lambda:SourceFunctionArn": self.function("submitter")}},
             )
             | allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self.table)
-            | allow(
-                "kms:Decrypt",
-                "kms:DescribeKey",
-                "kms:GenerateDataKey",
-                on=self.data_key,
-                when={"StringEquals": self.via("dynamodb")},
-            )
+            | self._data_key_through_dynamodb
             | self._writes_logs(self._function_logs("submitter"))
             | self._keeps_failed_events
         )
@@ -340,6 +353,42 @@ class Permissions:
             allow("bedrock:GetModelCustomizationJob", on=self.jobs)
             | allow("ec2:DescribeNetworkInterfaces", on="*")
             | self._writes_logs(self._function_logs("completion-check"))
+            | self._keeps_failed_events
+        )
+
+    @cached_property
+    def _follower(self) -> set[Grant]:
+        """It looks, announces and ends what is ours; it submits nothing, and passes no role."""
+        return (
+            allow("bedrock:GetModelCustomizationJob", "bedrock:ListTagsForResource", on=self.jobs)
+            | allow(
+                "bedrock:DeleteCustomModel",
+                "bedrock:StopModelCustomizationJob",
+                on=[self.jobs, self.models],
+                when={
+                    "StringEquals": {
+                        "aws:ResourceTag/finetune:environment": self.settings.environment
+                    }
+                },
+            )
+            | allow(
+                "cloudformation:DescribeStackResource",
+                "cloudformation:DescribeStacks",
+                on=self._deployment.arn(
+                    "cloudformation", f"stack/finetune-{self.settings.environment}-job-*/*"
+                ),
+            )
+            | allow("dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem", on=self.table)
+            | self._data_key_through_dynamodb
+            | allow("sns:Publish", on=self.topic)
+            | allow(
+                "kms:Decrypt",
+                "kms:GenerateDataKey",
+                on=self.data_key,
+                when={"StringEquals": self.via("sns")},
+            )
+            | allow("lambda:InvokeFunction", on=self.function("submitter"))
+            | self._writes_logs(self._function_logs("follower"))
             | self._keeps_failed_events
         )
 
@@ -375,7 +424,8 @@ class Permissions:
             **{
                 purpose: service("lambda")
                 for purpose in (
-                    "submitter", "completion-check", "on-event", "complete", "default-group"
+                    "submitter", "completion-check", "follower", "on-event", "complete",
+                    "default-group",
                 )
             },
         }  # fmt: skip
@@ -401,6 +451,12 @@ class Permissions:
             on="*",
         )  # fmt: skip
 
+    def _in_this_account_from(self, sources: list[str]) -> Conditions:
+        return {
+            "StringEquals": {"aws:SourceAccount": self._deployment.account},
+            "ArnEquals": {"aws:SourceArn": sources},
+        }
+
     @cached_property
     def data_key_policy(self) -> set[Grant]:
         """The policy of the data key."""
@@ -423,7 +479,10 @@ class Permissions:
                 "kms:DescribeKey",
                 by=self.root,
                 on="*",
-                when={**self._used_by("submitter"), "StringEquals": self.via("dynamodb")},
+                when={
+                    **self._used_by("submitter", "follower"),
+                    "StringEquals": self.via("dynamodb"),
+                },
             )
             | allow(
                 *read_write,
@@ -446,9 +505,17 @@ class Permissions:
                 by=self.root,
                 on="*",
                 when={
-                    **self._used_by("submitter", "completion-check", "on-event", "complete"),
+                    **self._used_by(
+                        "submitter", "completion-check", "follower", "on-event", "complete"
+                    ),
                     "StringEquals": self.via("sqs"),
                 },
+            )
+            | allow(
+                *read_write,
+                by=self.root,
+                on="*",
+                when={**self._used_by("follower"), "StringEquals": self.via("sns")},
             )
             | allow(
                 *read_write,
@@ -472,10 +539,13 @@ class Permissions:
                 *read_write,
                 by="Service:events.amazonaws.com",
                 on="*",
-                when={
-                    "StringEquals": {"aws:SourceAccount": self._deployment.account},
-                    "ArnEquals": {"aws:SourceArn": self.rule},
-                },
+                when=self._in_this_account_from(self.rules),
+            )
+            | allow(
+                *read_write,
+                by="Service:cloudwatch.amazonaws.com",
+                on="*",
+                when=self._in_this_account_from(self.alarms),
             )
         )
 
@@ -623,12 +693,12 @@ class Permissions:
             "sqs:SendMessage",
             by="Service:events.amazonaws.com",
             on=self.queue,
-            when={"ArnEquals": {"aws:SourceArn": self.rule}},
+            when={"ArnEquals": {"aws:SourceArn": self.rules}},
         )
 
     @cached_property
     def topic_policy(self) -> set[Grant]:
-        """The policy of the topic."""
+        """The policy of the topic: the alarms publish; the follower does by its role's policy."""
         return deny(
             "sns:Publish",
             by="*",
@@ -636,12 +706,9 @@ class Permissions:
             when={"Bool": {"aws:SecureTransport": "false"}},
         ) | allow(
             "sns:Publish",
-            by="Service:events.amazonaws.com",
+            by="Service:cloudwatch.amazonaws.com",
             on=self.topic,
-            when={
-                "StringEquals": {"aws:SourceAccount": self._deployment.account},
-                "ArnEquals": {"aws:SourceArn": self.rule},
-            },
+            when=self._in_this_account_from(self.alarms),
         )
 
     @cached_property

@@ -36,18 +36,19 @@ PACKAGES: Final = {
 SECURITY_KEYWORDS: Final = frozenset(
     {
         # encryption
-        "bucket_key_enabled", "customModelKmsKeyId", "enable_key_rotation", "encryption",
-        "encryption_key", "encryption_master_key", "enforce_ssl", "key", "keys", "master_key",
-        "minimum_tls_version", "pending_window",
+        "bucket_key_enabled", "bucket_users", "customModelKmsKeyId", "enable_key_rotation",
+        "encryption", "encryption_key", "encryption_master_key", "enforce_ssl", "key", "keys",
+        "master_key", "minimum_tls_version", "pending_window", "queue_senders", "table_users",
+        "topic_publishers",
         # storage
         "access_logs", "block_public_access", "deletion_protection", "lifecycle_rules",
         "object_ownership", "point_in_time_recovery_enabled",
         "point_in_time_recovery_specification", "removal_policy", "server_access_logs_bucket",
-        "server_access_logs_prefix", "users", "versioned",
+        "server_access_logs_prefix", "time_to_live_attribute", "users", "versioned",
         # identity and access
         "actions", "assumed_by", "conditions", "effect", "people", "policy",
-        "policy_document", "principals", "resources", "role", "role_name", "roles", "service",
-        "statements", "without_policy_updates",
+        "policy_document", "principal", "principals", "resources", "role", "role_name", "roles",
+        "service", "source_account", "source_arn", "statements", "without_policy_updates",
         # network
         "cidr_block", "create_internet_gateway", "destination_prefix_list_id",
         "destination_security_group_id", "enable_dns_hostnames", "enable_dns_support",
@@ -58,12 +59,16 @@ SECURITY_KEYWORDS: Final = frozenset(
         "subnet_ids", "subnets", "to_port", "traffic_type", "vpc", "vpc_endpoint_type", "vpc_id",
         "vpc_subnets",
         # logs, events and what failed
-        "dead_letter_config", "dead_letter_queue", "deliver_logs_permission_arn", "event_pattern",
-        "log_destination_type", "log_group", "log_group_name", "log_retention",
-        "max_aggregation_interval", "resource_id", "resource_type", "retention",
-        "retention_period", "targets", "undelivered",
+        "comparison_operator", "dead_letter_config", "dead_letter_queue",
+        "deliver_logs_permission_arn", "dimensions_map", "evaluation_periods", "event_pattern",
+        "every", "expression", "follow_every", "follower", "log_destination_type", "log_group", "log_group_name",
+        "log_retention", "max_aggregation_interval", "max_event_age", "metric", "metric_name",
+        "namespace", "period", "resource_id", "resource_type", "retention", "retention_period",
+        "retry_attempts", "rule_arns", "schedule_expression", "statistic", "targets", "threshold",
+        "topic", "treat_missing_data", "undelivered", "using_metrics",
         # functions and jobs
-        "environment", "framework_complete_and_timeout_role", "framework_on_event_role",
+        "environment", "follower_role", "follower_table_actions",
+        "framework_complete_and_timeout_role", "framework_on_event_role", "max_jobs_in_progress",
         "properties", "reserved_concurrency", "reserved_concurrent_executions", "service_timeout",
         "service_token", "timeout", "total_timeout", "termination_protection",
     }

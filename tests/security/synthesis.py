@@ -29,7 +29,7 @@ EVERY_OPTION: Final[Mapping[str, Any]] = {
     **VALUES,
     "permissions_boundary": "boundary",
     "keys": {"direct_kms": True},
-    "engine": {"reserved_concurrency": 2},
+    "engine": {"reserved_concurrency": 2, "max_jobs_in_progress": 3, "follow_minutes": 7},
     "network": {"scoped_s3_endpoint_policy": False},
     "jobs": {
         "review": {

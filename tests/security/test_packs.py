@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -32,15 +31,16 @@ def main(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Change], tuple[int, Path]]:
     """Run app.main() with a change to the app before synth; the exit code and the folder."""
-    build = functools.partial(app.build_app, directory=folder)
+    build = app.build_app
 
     def run(change: Change) -> tuple[int, Path]:
-        def changed(cdk_app: Any) -> None:  # noqa: ANN401 - jsii's types are not checked here
-            build(cdk_app)
+        def changed(cdk_app: Any, *, directory: Path) -> None:  # noqa: ANN401 - jsii's types
+            build(cdk_app, directory=directory)
             change(cdk_app)
 
         monkeypatch.setattr(app, "build_app", changed)
         monkeypatch.setenv("CDK_OUTDIR", str(tmp_path / "out"))
+        monkeypatch.setenv("FINETUNE_CONFIG", str(folder))
         return app.main(), tmp_path / "out"
 
     return run

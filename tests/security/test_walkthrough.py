@@ -16,6 +16,7 @@ from tests.security.controls import (
     buckets_have_one_policy_each,
     endpoints_are_private_ways_for_these_calls,
     everything_stored_is_encrypted,
+    failures_raise_an_alarm,
     groups_let_only_these_paths_through,
     jobs_are_private,
     keys_and_roles_agree,
@@ -28,6 +29,7 @@ from tests.security.controls import (
     roles_may_do_only_this,
     the_customization_role_is_guarded_against_confused_deputies,
     the_default_group_is_closed,
+    the_follower_is_called_by_its_rules_alone,
     two_rotating_keys,
 )
 from tests.security.deployment import Deployment
@@ -65,7 +67,11 @@ STEPS: dict[str, tuple[Control, ...]] = {
         keys_and_roles_agree,
     ),
     "W13 a job in the VPC, under the key, with the role": (jobs_are_private,),
-    "W14 the job's status is told": (people_hear_of_jobs_that_ended,),
+    "W14 the job's status is told": (
+        people_hear_of_jobs_that_ended,
+        the_follower_is_called_by_its_rules_alone,
+        failures_raise_an_alarm,
+    ),
 }
 
 

@@ -30,6 +30,8 @@ ACCEPTED: dict[tuple[str, str], str] = {
     },
     ("AWS::EC2::SecurityGroup", "Properties.GroupDescription"): _TEXT,
     ("AWS::EC2::SecurityGroup", "Properties.SecurityGroupEgress.Description"): _TEXT,
+    ("AWS::CloudWatch::Alarm", "Properties.AlarmDescription"): _TEXT,
+    ("AWS::CloudWatch::Alarm", "Properties.Metrics.Label"): _TEXT,
     ("AWS::SNS::Topic", "Properties.DisplayName"): _TEXT,
     ("AWS::S3::Bucket", "Properties.LifecycleConfiguration.Rules.Id"): _TEXT,
     ("AWS::IAM::Policy", "Properties.PolicyName"): _TEXT,
@@ -38,6 +40,10 @@ ACCEPTED: dict[tuple[str, str], str] = {
         (f"AWS::EC2::{type_}", "Properties.Tags"): _NAME
         for type_ in ("RouteTable", "SecurityGroup", "Subnet", "VPC", "VPCEndpoint")
     },
+    (
+        "AWS::Lambda::EventInvokeConfig",
+        "DependsOn",
+    ): "it refers to its function, and so comes after it: the function waits for the policy itself",
     (
         "AWS::EC2::VPC",
         "Properties.InstanceTenancy",

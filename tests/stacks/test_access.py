@@ -46,6 +46,21 @@ def _statements() -> Iterator[tuple[str, str]]:
             "LambdaAttachesTheFunction",
             "DenyToTheFunctionsOwnCode",
         ),
+        "Sees jobs and their stacks, and ends the jobs that nobody wants any more": (
+            "LookAtJobs",
+            "StopAndRemoveOurs",
+            "LookAtTheJobsStacks",
+        ),
+        "What the function finetune-dev-follower writes": (
+            "WriteLogs",
+            "KeepFailedEvents",
+            "DataKeyThroughSqs",
+            "JobState",
+            "DataKeyThroughDynamoDb",
+            "AnnounceEnds",
+            "DataKeyThroughSns",
+            "SubmitWhatWaited",
+        ),
     }.items():
         for sid in sids:
             yield description, sid

@@ -34,9 +34,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     def main(folder: Path, **environment: str) -> tuple[int, str]:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(
-            app, "build_app", functools.partial(build, directory=folder, gates=False)
-        )
+        monkeypatch.setenv("FINETUNE_CONFIG", str(folder))
+        monkeypatch.setattr(app, "build_app", functools.partial(build, gates=False))
         # What the gates remark is another test's; here nothing is synthesised.
         monkeypatch.setattr(app, "remarks", lambda _: [])
         code = app.main()
@@ -297,8 +296,8 @@ sys.path[:0] = {path!r}
 import app
 from aws_cdk import aws_s3 as s3
 build = app.build_app
-def with_an_open_bucket(cdk_app):
-    build(cdk_app)
+def with_an_open_bucket(cdk_app, **arguments):
+    build(cdk_app, **arguments)
     s3.Bucket(cdk_app.node.find_child("finetune-dev-storage"), "Open")
 app.build_app = with_an_open_bucket
 sys.exit(app.main())

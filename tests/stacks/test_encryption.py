@@ -62,7 +62,9 @@ def test_keys_are_used_through_the_service_they_are_for(deployment: Deployment) 
         "TableTakesAGrant",
         "FailedEventsInTheQueue",
         "LogGroups",
-        "JobStateEventsToTheTopic",
+        "AnnouncementsOnTheTopic",
+        "UndeliveredEventsInTheQueue",
+        "AlarmsOnTheTopic",
     ],
 )
 def test_a_statement_taken_from_the_data_key_is_found(dev: Deployment, sid: str) -> None:

@@ -9,19 +9,27 @@ import pytest
 
 from tests.security.controls import (
     code_comes_from_the_accounts_own_assets,
+    failures_raise_an_alarm,
     functions_run_where_and_as_designed,
     functions_start_after_their_permissions,
     logs_are_kept_as_long_as_set,
     nothing_failed_is_lost,
     people_hear_of_jobs_that_ended,
+    requests_do_not_grow_old,
     state_can_be_restored,
+    the_follower_is_called_by_its_rules_alone,
     the_waiter_calls_the_framework_only,
 )
-from tests.security.deployment import Deployment
+from tests.security.deployment import ABSENT, Deployment
 
 FUNCTION = "AWS::Lambda::Function"
 SUBMITTER = {"FunctionName": "finetune-dev-submitter"}
 CHECK = {"FunctionName": "finetune-dev-completion-check"}
+FOLLOWER = {"FunctionName": "finetune-dev-follower"}
+RULE = "AWS::Events::Rule"
+PERMISSION = "AWS::Lambda::Permission"
+EVENT_CONFIG = "AWS::Lambda::EventInvokeConfig"
+ALARM = "AWS::CloudWatch::Alarm"
 
 
 def test_functions_run_where_and_as_designed(deployment: Deployment) -> None:
@@ -64,6 +72,30 @@ def test_the_completion_check_holds_no_data_and_no_table(dev: Deployment) -> Non
 )
 def test_a_function_with_something_more_is_found(dev: Deployment, path: str, value: object) -> None:
     assert functions_run_where_and_as_designed(dev.put(FUNCTION, path, value, where=SUBMITTER))
+
+
+def test_the_follower_is_told_where_the_jobs_stand_and_no_more(dev: Deployment) -> None:
+    (function,) = dev.where(FUNCTION, **FOLLOWER)
+    assert function["VpcConfig"] is None
+    variables = "Environment.Variables"
+    for name in ("TABLE_NAME", "TOPIC_ARN", "SUBMITTER_FUNCTION", "MAX_JOBS_IN_PROGRESS"):
+        weaker = dev.put(FUNCTION, f"{variables}.{name}", "another", where=FOLLOWER)
+        assert functions_run_where_and_as_designed(weaker)
+    more = dev.put(FUNCTION, f"{variables}.BUCKET", "bucket-data", where=FOLLOWER)
+    assert functions_run_where_and_as_designed(more)
+
+
+def test_submitter_and_follower_know_the_same_number_of_places(
+    variant: Callable[[Mapping[str, Any]], Deployment],
+) -> None:
+    three = variant({"engine": {"max_jobs_in_progress": 3}})
+    assert functions_run_where_and_as_designed(three) == []
+    places = {
+        str(function["Environment.Variables.MAX_JOBS_IN_PROGRESS"])
+        for function in three.of_type(FUNCTION)
+        if function["Environment.Variables.TABLE_NAME"]
+    }
+    assert places == {"3"}
 
 
 def test_a_function_more_is_found(dev: Deployment) -> None:
@@ -160,28 +192,166 @@ def test_a_queue_that_forgets_is_found(dev: Deployment) -> None:
     assert nothing_failed_is_lost(dev.put("AWS::SQS::QueuePolicy", "Queues", []))
 
 
-def test_people_hear_of_jobs_that_ended_and_the_rule_alone_tells_them(
+def test_requests_do_not_grow_old(deployment: Deployment) -> None:
+    assert requests_do_not_grow_old(deployment) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("MaximumEventAgeInSeconds", 21600),
+        ("MaximumEventAgeInSeconds", ABSENT),
+        ("MaximumRetryAttempts", 1),
+        ("Qualifier", "live"),
+        (
+            "DestinationConfig",
+            {"OnFailure": {"Destination": "arn:aws:sqs:us-east-1:444455556666:q"}},
+        ),
+        ("FunctionName", "finetune-dev-completion-check"),
+    ],
+)
+def test_a_function_that_takes_old_requests_is_found(
+    dev: Deployment, path: str, value: object
+) -> None:
+    for function in dev.of_type(EVENT_CONFIG):
+        where = {"FunctionName": function["FunctionName"]}
+        assert requests_do_not_grow_old(dev.put(EVENT_CONFIG, path, value, where=where))
+    assert requests_do_not_grow_old(dev.without_resources(EVENT_CONFIG))
+
+
+def test_the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> None:
+    assert the_follower_is_called_by_its_rules_alone(deployment) == []
+
+
+def test_the_follower_is_called_as_often_as_the_settings_say(
+    variant: Callable[[Mapping[str, Any]], Deployment],
+) -> None:
+    often = variant({"engine": {"follow_minutes": 2}})
+    assert the_follower_is_called_by_its_rules_alone(often) == []
+    assert failures_raise_an_alarm(often) == []
+    where = {"Name": "finetune-test-follow"}
+    seldom = often.put(RULE, "ScheduleExpression", "rate(1 day)", where=where)
+    assert the_follower_is_called_by_its_rules_alone(seldom)
+
+
+@pytest.mark.parametrize(
+    ("type_", "path", "value"),
+    [
+        (RULE, "Targets.0.DeadLetterConfig", ABSENT),
+        (RULE, "Targets.0.Arn", "arn:aws:lambda:us-east-1:444455556666:function:another"),
+        (RULE, "Targets.0.RoleArn", "arn:aws:iam::111122223333:role/more"),
+        (RULE, "Targets", []),
+        (RULE, "State", "DISABLED"),
+        (RULE, "EventBusName", "another"),
+        (PERMISSION, "SourceArn", ABSENT),
+        (PERMISSION, "SourceArn", "arn:aws:events:us-east-1:111122223333:rule/*"),
+        (PERMISSION, "SourceAccount", ABSENT),
+        (PERMISSION, "Principal", "*"),
+        (PERMISSION, "Action", "lambda:*"),
+        (PERMISSION, "FunctionName", "finetune-dev-submitter"),
+        (PERMISSION, "FunctionUrlAuthType", "NONE"),
+    ],
+)
+def test_a_follower_that_others_call_or_nobody_does_is_found(
+    dev: Deployment, type_: str, path: str, value: object
+) -> None:
+    assert the_follower_is_called_by_its_rules_alone(dev.put(type_, path, value))
+
+
+@pytest.mark.parametrize("path", ["jobName", "jobStatus"])
+def test_a_rule_that_hears_of_the_jobs_of_others_is_found(dev: Deployment, path: str) -> None:
+    where = {"Name": "finetune-dev-job-state"}
+    weaker = dev.without(RULE, f"EventPattern.detail.{path}", where=where)
+    assert the_follower_is_called_by_its_rules_alone(weaker)
+
+
+@pytest.mark.parametrize("name", ["job-state", "follow"])
+def test_a_rule_less_is_found(dev: Deployment, name: str) -> None:
+    less = dev.without_resources(RULE, Name=f"finetune-dev-{name}")
+    assert the_follower_is_called_by_its_rules_alone(less)
+
+
+def test_a_rule_or_a_caller_more_is_found(dev: Deployment) -> None:
+    for type_ in (RULE, PERMISSION):
+        assert the_follower_is_called_by_its_rules_alone(dev.plus("engine", type_))
+
+
+def test_people_hear_of_jobs_that_ended_from_the_follower_and_the_alarms(
     deployment: Deployment,
 ) -> None:
     assert people_hear_of_jobs_that_ended(deployment) == []
 
 
 @pytest.mark.parametrize(
-    ("type_", "path"),
+    "path",
     [
-        ("AWS::SNS::TopicPolicy", "PolicyDocument.Statement.Sid=DenyInsecureTransport"),
-        ("AWS::SNS::TopicPolicy", "PolicyDocument.Statement.Sid=JobStateRulePublishes.Condition"),
-        ("AWS::Events::Rule", "Targets.0.DeadLetterConfig"),
-        ("AWS::Events::Rule", "EventPattern.detail.jobName"),
+        "Sid=DenyInsecureTransport",
+        "Sid=AlarmsPublish",
+        "Sid=AlarmsPublish.Condition",
+        "Sid=AlarmsPublish.Condition.ArnEquals",
+        "Sid=AlarmsPublish.Condition.ArnEquals.aws:SourceArn.0",
     ],
 )
-def test_a_topic_that_others_fill_is_found(dev: Deployment, type_: str, path: str) -> None:
-    assert people_hear_of_jobs_that_ended(dev.without(type_, path))
+def test_a_topic_that_others_fill_is_found(dev: Deployment, path: str) -> None:
+    policy = "AWS::SNS::TopicPolicy"
+    assert people_hear_of_jobs_that_ended(dev.without(policy, f"PolicyDocument.Statement.{path}"))
 
 
-def test_a_rule_that_is_off_is_found(dev: Deployment) -> None:
-    assert people_hear_of_jobs_that_ended(dev.put("AWS::Events::Rule", "State", "DISABLED"))
-    assert people_hear_of_jobs_that_ended(dev.without_resources("AWS::Events::Rule"))
+def test_a_topic_without_its_policy_or_with_a_subscriber_is_found(dev: Deployment) -> None:
+    assert people_hear_of_jobs_that_ended(dev.without_resources("AWS::SNS::TopicPolicy"))
+    assert people_hear_of_jobs_that_ended(dev.without_resources("AWS::SNS::Topic"))
+    subscription = [{"Protocol": "https", "Endpoint": "https://example.com"}]
+    told = dev.put("AWS::SNS::Topic", "Subscription", subscription)
+    assert people_hear_of_jobs_that_ended(told)
+
+
+def test_failures_raise_an_alarm(deployment: Deployment) -> None:
+    assert failures_raise_an_alarm(deployment) == []
+
+
+@pytest.mark.parametrize("name", ["failed-jobs", "follower"])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("AlarmActions", []),
+        ("AlarmActions", ["arn:aws:sns:us-east-1:444455556666:another"]),
+        ("ActionsEnabled", False),
+        ("ComparisonOperator", "GreaterThanThreshold"),
+        ("EvaluationPeriods", 100),
+        ("Threshold", 1000),
+        ("TreatMissingData", "ignore"),
+    ],
+)
+def test_an_alarm_that_is_silent_is_found(
+    dev: Deployment, name: str, path: str, value: object
+) -> None:
+    where = {"AlarmName": f"finetune-dev-{name}"}
+    assert failures_raise_an_alarm(dev.put(ALARM, path, value, where=where))
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("failed-jobs", "MetricName", "EndedJobs"),
+        ("failed-jobs", "Dimensions", ABSENT),
+        ("failed-jobs", "Namespace", "Another"),
+        ("follower", "Metrics.0.Expression", "invocations"),
+        ("follower", "Metrics.1.MetricStat.Period", 86400),
+        ("follower", "Metrics.2.MetricStat.Metric.Dimensions.0.Value", "another"),
+        ("follower", "Metrics", []),
+    ],
+)
+def test_an_alarm_that_watches_something_else_is_found(
+    dev: Deployment, name: str, path: str, value: object
+) -> None:
+    where = {"AlarmName": f"finetune-dev-{name}"}
+    assert failures_raise_an_alarm(dev.put(ALARM, path, value, where=where))
+
+
+@pytest.mark.parametrize("name", ["failed-jobs", "follower"])
+def test_an_alarm_more_or_less_is_found(dev: Deployment, name: str) -> None:
+    assert failures_raise_an_alarm(dev.without_resources(ALARM, AlarmName=f"finetune-dev-{name}"))
+    assert failures_raise_an_alarm(dev.plus("engine", ALARM, AlarmName="another"))
 
 
 def test_the_state_of_jobs_can_be_restored(deployment: Deployment) -> None:
@@ -193,6 +363,13 @@ def test_a_table_without_recovery_is_found(dev: Deployment) -> None:
     assert state_can_be_restored(dev.without(table, "PointInTimeRecoverySpecification"))
     assert state_can_be_restored(dev.put(table, "StreamSpecification", {"StreamViewType": "X"}))
     assert state_can_be_restored(dev.put(table, "TableName", "another"))
+
+
+def test_a_table_that_forgets_jobs_is_found(dev: Deployment) -> None:
+    """Rows of jobs have a time of submission: were it the time to live, they would expire."""
+    path = "TimeToLiveSpecification.AttributeName"
+    assert state_can_be_restored(dev.put("AWS::DynamoDB::Table", path, "SubmittedAt"))
+    assert state_can_be_restored(dev.without("AWS::DynamoDB::Table", "TimeToLiveSpecification"))
 
 
 def test_the_waiter_calls_the_framework_alone_and_gives_up_in_time(

@@ -23,7 +23,9 @@ def test_every_role_is_taken_by_whom_it_is_for(deployment: Deployment) -> None:
     assert roles_are_taken_only_by(deployment) == []
 
 
-@pytest.mark.parametrize("purpose", ["submitter", "completion-check", "flow-logs", "uploader"])
+@pytest.mark.parametrize(
+    "purpose", ["submitter", "completion-check", "follower", "flow-logs", "uploader"]
+)
 @pytest.mark.parametrize(
     "principal", [{"AWS": "*"}, {"Service": "ec2.amazonaws.com"}, {"AWS": "444455556666"}]
 )
@@ -102,7 +104,7 @@ def test_the_boundary_of_the_settings_is_on_every_role(
     bounded = variant({"permissions_boundary": boundary})
     assert every_role_is_bounded(bounded) == []
     # The functions of the library have roles too, raw ones among them.
-    assert len(bounded.of_type(ROLE)) == 10
+    assert len(bounded.of_type(ROLE)) == 11
     assert every_role_is_bounded(bounded.without(ROLE, "PermissionsBoundary"))
 
 
