@@ -61,8 +61,9 @@ SECURITY_KEYWORDS: Final = frozenset(
         # logs, events and what failed
         "comparison_operator", "dead_letter_config", "dead_letter_queue",
         "deliver_logs_permission_arn", "dimensions_map", "evaluation_periods", "event_pattern",
-        "every", "expression", "follow_every", "follower", "log_destination_type", "log_group", "log_group_name",
-        "log_retention", "max_aggregation_interval", "max_event_age", "metric", "metric_name",
+        "every", "expression", "follow_every", "follower", "log_destination_type", "log_group",
+        "log_group_name", "log_retention", "max_aggregation_interval", "max_event_age", "metric",
+        "metric_name",
         "namespace", "period", "resource_id", "resource_type", "retention", "retention_period",
         "retry_attempts", "rule_arns", "schedule_expression", "statistic", "targets", "threshold",
         "topic", "treat_missing_data", "undelivered", "using_metrics",

@@ -40,6 +40,15 @@ ACCEPTED: dict[str, str] = {
     f"{_LIBRARY}.dead_letter_queue: DeadLetterQueue.__init__: super().__init__(removal_policy=)": (
         _DEFAULT
     ),
+    **{
+        f"{_LIBRARY}.follower: FollowerTriggers.__init__: {place}": _DEFAULT
+        for place in (
+            "Alarm(FailedJobs, comparison_operator=)",
+            "Metric(period=)",
+            "metric_invocations(statistic=)",
+            "metric_errors(statistic=)",
+        )
+    },
     f"{_LIBRARY}.provider_framework: ProviderFramework.__init__: Provider(Provider, "
     "total_timeout=)": _DEFAULT,
     f"{_LIBRARY}.training_network: TrainingNetwork.__init__: from_subnet_attributes("
