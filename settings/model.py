@@ -306,8 +306,7 @@ class Job(_Section):
     """What a deployment waits for: that Bedrock has taken the job, or that it has validated it."""
     on_replace: Literal["keep-model", "delete-model"] = "keep-model"
     """What happens to the model of a job whose settings changed. It is never deleted before its
-    successor is complete; where that takes longer than the deployment, it is kept for you to
-    delete."""
+    successor is complete."""
     on_delete: Literal["keep-model", "delete-model"] = "delete-model"
     """What happens to the model when the job's stack is destroyed."""
     tags: JobTags = Field(default_factory=_nothing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -202,8 +203,9 @@ def render_network(deployment: Deployment) -> str:
     access = "access to data" if any(each.startswith("s3:") for each in seen) else "no data"
     chart.open("outside", f"Functions outside the VPC: {access}")
     chart.node("framework", f"provider framework<br/>{len(framework)} functions")
-    check = next(each for each in _engine_functions(deployment) if "Completion" in each.path)
-    chart.node(check.path, "completion check")
+    alone = [each for each in outside if "Provider" not in each.path]
+    for function in alone:
+        chart.node(function.path, _spaced(function.path))
     chart.close()
 
     _draw_vpc(chart, deployment, tenants=tenants, gateways=gateways)
@@ -223,7 +225,10 @@ def render_network(deployment: Deployment) -> str:
     for gateway in gateways:
         for target in _targets(deployment, gateway):
             chart.edge(gateway.path, f"target {target.path}")
-    _draw_calls(chart, deployment, people=people, tenants=tenants, check=check)
+    _draw_calls(chart, deployment, people=people, framework=framework)
+    for function in alone:
+        _draw_work(chart, deployment, function)
+    _draw_events(chart, deployment)
     return chart.text()
 
 
@@ -289,28 +294,15 @@ def _draw_calls(
     deployment: Deployment,
     *,
     people: Iterable[Resource],
-    tenants: Iterable[_Tenant],
-    check: Resource,
+    framework: Iterable[Resource],
 ) -> None:
     for job in deployment.of_type("Custom::BedrockModelCustomizationJob"):
         token = deployment.owner(job.properties["ServiceToken"], stack=job.stack)
         if token is None or "Provider" not in token.path:
             raise DiagramError(f"the job {job.path} is not handled by the provider framework")
     chart.edge("cloudformation", "framework", "a job's stack")
-    functions = {each.logical_id: each for each in _engine_functions(deployment)}
-    tenant_keys = {tenant.key for tenant in tenants}
-    called = {
-        target.path
-        for _, actions, resources in _statements_of(deployment, stack="engine")
-        if "lambda:InvokeFunction" in actions
-        for target in deployment.owners(resources, stack="engine")
-        if target.logical_id in functions and "Provider" not in target.path
-    }
-    for path in sorted(called):
-        if path in tenant_keys or path == check.path:
-            chart.edge("framework", path, "calls")
-    asked = sorted({action.split(":")[0] for action in _actions_of(deployment, check)} - _PLUMBING)
-    chart.edge(check.path, "bedrock", f"reads {' and '.join(map(service_name, asked))}")
+    for path in sorted({path for each in framework for path in _called_by(deployment, each)}):
+        chart.edge("framework", path, "calls")
     for role in people:
         actions = _actions_of_role(deployment, role)
         verb = "write once" if "s3:PutObject" in actions else "read"
@@ -321,6 +313,91 @@ def _draw_calls(
 
 # What every function calls to log and to keep its failed events.
 _PLUMBING = {"kms", "logs", "sqs"}
+
+# What is drawn with an arrow of its own.
+_OWN_ARROW = {"cloudformation", "dynamodb", "lambda", "sns"}
+
+_VERBS = {
+    "reads": ("Describe", "Get", "List"),
+    "submits": ("Create",),
+    "stops": ("Stop",),
+    "deletes": ("Delete",),
+}
+
+
+def _draw_work(chart: _Flowchart, deployment: Deployment, function: Resource) -> None:
+    """What a function outside the VPC does with whom, as its role's policies have it."""
+    said = [action.split(":") for action in _actions_of(deployment, function)]
+    services = {service for service, _ in said}
+    asked = sorted(services - _PLUMBING - _OWN_ARROW)
+    verbs = [
+        verb
+        for verb, prefixes in _VERBS.items()
+        if any(action.startswith(prefixes) for service, action in said if service in asked)
+    ]
+    where = "" if asked == ["bedrock"] else f" {_listed(map(service_name, asked))}"
+    chart.edge(function.path, "bedrock", f"{_listed(verbs)}{where}")
+    if "cloudformation" in services:
+        chart.edge(function.path, "cloudformation", "reads a job's stack")
+    for path in _called_by(deployment, function):
+        chart.edge(function.path, path, "calls")
+    if "dynamodb" in services:
+        for table in deployment.of_type("AWS::DynamoDB::Table"):
+            chart.edge(function.path, f"target {table.path}", "keeps states")
+    if "sns" in services:
+        for topic in deployment.of_type("AWS::SNS::Topic"):
+            chart.node(f"topic {topic.path}", _topic_label(topic))
+            chart.edge(function.path, f"topic {topic.path}", "announces")
+
+
+def _draw_events(chart: _Flowchart, deployment: Deployment) -> None:
+    """What EventBridge calls, and where alarms are told."""
+    rules = deployment.of_type("AWS::Events::Rule")
+    if rules:
+        chart.node("events", "EventBridge", shape="([])")
+    for rule in rules:
+        when = rule.properties.get("ScheduleExpression")
+        label = f"every {when.strip('rate()')}" if when else "a job ended"
+        for target in rule.properties["Targets"]:
+            for owner in deployment.owners(target["Arn"], stack=rule.stack):
+                chart.edge("events", owner.path, label)
+    told: dict[str, int] = {}
+    for alarm in deployment.of_type("AWS::CloudWatch::Alarm"):
+        for topic in deployment.owners(alarm.properties["AlarmActions"], stack=alarm.stack):
+            told[topic.path] = told.get(topic.path, 0) + 1
+    for path, count in told.items():
+        chart.node("alarms", f"{count} CloudWatch alarms", shape="([])")
+        chart.edge("alarms", f"topic {path}")
+
+
+def _called_by(deployment: Deployment, function: Resource) -> list[str]:
+    """Paths of the engine's own functions that a function may call."""
+    role = _role_of(deployment, function)
+    return sorted(
+        {
+            target.path
+            for policy in _policies_of_role(deployment, role)
+            for _, actions, resources in statements(policy.properties["PolicyDocument"])
+            if "lambda:InvokeFunction" in actions
+            for target in deployment.owners(resources, stack=policy.stack)
+            if target in _engine_functions(deployment) and "Provider" not in target.path
+        }
+    )
+
+
+def _spaced(path: str) -> str:
+    """`completion check` for Engine/CompletionCheck."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.rsplit("/", maxsplit=1)[-1]).lower()
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`a, b and c`."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _topic_label(topic: Resource) -> str:
+    return "encrypted topic" if "KmsMasterKeyId" in topic.properties else "topic"
 
 
 def _tenants(deployment: Deployment) -> Iterator[_Tenant]:
@@ -451,26 +528,29 @@ def _trusted(role: Resource, kind: str) -> list[Any]:
     ]
 
 
-def _statements_of(
-    deployment: Deployment, *, stack: str
-) -> Iterator[tuple[str, list[str], list[Any]]]:
-    for policy in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"):
-        if policy.stack == stack:
-            yield from statements(policy.properties["PolicyDocument"])
-
-
-def _actions_of(deployment: Deployment, function: Resource) -> set[str]:
+def _role_of(deployment: Deployment, function: Resource) -> Resource:
     role = deployment.owner(function.properties["Role"], stack=function.stack)
     if role is None:
         raise DiagramError(f"the function {function.path} has a role that is not ours")
-    return _actions_of_role(deployment, role)
+    return role
+
+
+def _actions_of(deployment: Deployment, function: Resource) -> set[str]:
+    return _actions_of_role(deployment, _role_of(deployment, function))
+
+
+def _policies_of_role(deployment: Deployment, role: Resource) -> list[Resource]:
+    return [
+        policy
+        for policy in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
+        if role in deployment.owners(policy.properties.get("Roles", []), stack=policy.stack)
+    ]
 
 
 def _actions_of_role(deployment: Deployment, role: Resource) -> set[str]:
     return {
         action
-        for policy in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
-        if role in deployment.owners(policy.properties.get("Roles", []), stack=policy.stack)
+        for policy in _policies_of_role(deployment, role)
         for effect, actions, _ in statements(policy.properties["PolicyDocument"])
         if effect == "Allow"
         for action in actions

@@ -26,7 +26,7 @@ BY_USE = {
     "AWS::EC2::FlowLog": "flow logs delivered",
     "AWS::Events::Rule": "nothing for events of AWS services",
     "AWS::Lambda::Function": "calls and their time",
-    "AWS::Logs::LogGroup": "logs taken in and kept",
+    "AWS::Logs::LogGroup": "logs taken in and kept, and two metrics in the hours in which jobs end",
     "AWS::S3::Bucket": "objects and their versions kept, and requests",
     "AWS::SNS::Topic": "messages",
     "AWS::SQS::Queue": "messages",

@@ -188,6 +188,62 @@ def test_the_diagram_has_every_allowed_path(dev: Deployment) -> None:
     assert "among themselves: all protocols" in text
 
 
+def arrows_of(text: str) -> set[tuple[str, str, str]]:
+    """From, label and to of each arrow that has a label."""
+    nodes = dict(re.findall(r'(n\d+)[\[(/]+"([^"]+)"', text))
+    return {
+        (nodes[source], label, nodes[target])
+        for source, label, target in re.findall(r'(n\d+) -->\|"([^"]+)"\| (n\d+)', text)
+    }
+
+
+def test_the_diagram_says_what_the_functions_outside_do(dev: Deployment) -> None:
+    arrows = arrows_of(render_network(dev))
+    outside = {"completion check", "follower"}
+
+    assert {arrow for arrow in arrows if outside & {arrow[0], arrow[2]}} == {
+        ("provider framework<br/>3 functions", "calls", "completion check"),
+        ("completion check", "reads Bedrock and EC2", "Amazon Bedrock"),
+        ("EventBridge", "a job ended", "follower"),
+        ("EventBridge", "every 5 minutes", "follower"),
+        ("follower", "reads, stops and deletes", "Amazon Bedrock"),
+        ("follower", "reads a job's stack", "CloudFormation"),
+        ("follower", "calls", "submitter (Lambda)"),
+        ("follower", "keeps states", "table of job states"),
+        ("follower", "announces", "encrypted topic"),
+    }
+
+
+def test_a_follower_that_may_do_more_is_drawn_so(
+    changed: Callable[[Change], Deployment],
+) -> None:
+    def more(templates: Templates) -> None:
+        for each in resources(templates, "access").values():
+            said = each["Properties"].get("PolicyDocument", {"Statement": []})["Statement"]
+            for statement in said:
+                if statement.get("Sid") == "LookAtTheJobsStacks":
+                    statement["Action"] = ["bedrock:CreateModelCustomizationJob", "s3:GetObject"]
+
+    text = render_network(changed(more))
+
+    assert "Functions outside the VPC: access to data" in text
+    follower = {arrow[1:] for arrow in arrows_of(text) if arrow[0] == "follower"}
+    assert ("reads, submits, stops and deletes Bedrock and S3", "Amazon Bedrock") in follower
+    assert ("reads a job's stack", "CloudFormation") not in follower
+
+
+def test_alarms_are_drawn_to_the_topic_that_they_tell(
+    dev: Deployment, changed: Callable[[Change], Deployment]
+) -> None:
+    def silent(templates: Templates) -> None:
+        for each in resources(templates, "engine").values():
+            if each["Type"] == "AWS::CloudWatch::Alarm":
+                each["Properties"]["AlarmActions"] = []
+
+    assert "2 CloudWatch alarms" in render_network(dev)
+    assert "CloudWatch alarms" not in render_network(changed(silent))
+
+
 def test_a_rule_on_one_side_only_is_refused(changed: Callable[[Change], Deployment]) -> None:
     def drop(templates: Templates) -> None:
         found = resources(templates, "network")
@@ -221,7 +277,7 @@ def test_the_stacks_are_drawn_in_one_direction(dev: Deployment) -> None:
     assert all(order.index(names[one]) < order.index(names[two]) for one, two in arrows)
 
 
-def test_the_cost_follows_endpoints_zones_and_keys(
+def test_the_cost_follows_endpoints_zones_keys_and_alarms(
     changed: Callable[[Change], Deployment],
 ) -> None:
     def in_zones(templates: Templates, count: int) -> None:
@@ -229,9 +285,22 @@ def test_the_cost_follows_endpoints_zones_and_keys(
             if each["Type"] == "AWS::EC2::VPCEndpoint":
                 each["Properties"]["SubnetIds"] = each["Properties"]["SubnetIds"][:1] * count
 
-    # Two endpoints at 0.01 an hour and zone, 730 hours; two keys at 1 a month.
-    assert "**$31.20**" in render_cost([changed(lambda templates: in_zones(templates, 2))])
-    assert "**$45.80**" in render_cost([changed(lambda templates: in_zones(templates, 3))])
+    # Two endpoints at 0.01 an hour and zone, 730 hours; two keys at 1 a month; alarms on three
+    # metrics at 0.10 a month.
+    assert "**$31.50**" in render_cost([changed(lambda templates: in_zones(templates, 2))])
+    assert "**$46.10**" in render_cost([changed(lambda templates: in_zones(templates, 3))])
+
+
+def test_the_cost_of_an_alarm_follows_its_metrics(
+    dev: Deployment, changed: Callable[[Change], Deployment]
+) -> None:
+    def one_less(templates: Templates) -> None:
+        for each in resources(templates, "engine").values():
+            if "Metrics" in each.get("Properties", {}):
+                del each["Properties"]["Metrics"][-1]
+
+    assert "| alarms | $0.30 |" in render_cost([dev])
+    assert "| alarms | $0.20 |" in render_cost([changed(one_less)])
 
 
 def test_a_resource_of_unknown_cost_is_refused(changed: Callable[[Change], Deployment]) -> None:
