@@ -128,6 +128,17 @@ def tags_of(*, bedrock: BedrockClient, arn: str) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in answer.get("tags", [])}
 
 
+def model_exists(*, bedrock: BedrockClient, arn: str) -> bool:
+    """Return whether Bedrock has a custom model, whatever its state."""
+    try:
+        bedrock.get_custom_model(modelIdentifier=arn)
+    except ClientError as error:
+        if error_code(error) == "ResourceNotFoundException":
+            return False
+        raise
+    return True
+
+
 def model_is_alive(*, bedrock: BedrockClient, arn: str) -> bool:
     """Return whether a custom model exists and can be used, or will be."""
     try:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from customization import endings
 from customization.decisions import AttemptVerdict, State, judge_attempt
 from customization.errors import (
@@ -32,7 +34,15 @@ from customization.identity import (
     is_owned,
     parse_physical_id,
 )
-from customization.jobs import Job, JobStatus, find_job, model_is_alive, tags_of
+from customization.jobs import (
+    Job,
+    JobStatus,
+    error_code,
+    find_job,
+    model_exists,
+    model_is_alive,
+    tags_of,
+)
 from customization.request import JobRequest, ModelPolicy
 from customization.rows import Row, RowState
 from customization.steps import SUBMISSION_GRACE, stray_policy
@@ -537,11 +547,24 @@ class Lifecycle:
         if job is not None and job.status.is_running:
             job = endings.stop(bedrock=self.bedrock, job=job)
         if job is not None and job.model_arn and policy is ModelPolicy.DELETE:
-            endings.delete_model(bedrock=self.bedrock, arn=job.model_arn)
+            self._delete_model(job.model_arn)
             self.table.change(name, {"ModelDeletedAt": self._time})
         self.logger.info("taken away", extra={"physical_id": name, "policy": policy})
         submitting = row is not None and row.state is RowState.SUBMITTING
         return row if job is not None or submitting else None
+
+    def _delete_model(self, arn: str) -> None:
+        """Delete a model; one that somebody else deleted before is no reason to keep a stack.
+
+        This function may delete what carries our tags, and what is gone carries none: the answer
+        is a denial then, and only a look tells it from a policy that lacks something.
+        """
+        try:
+            endings.delete_model(bedrock=self.bedrock, arn=arn)
+        except ClientError as error:
+            denied = error_code(error) == "AccessDeniedException"
+            if not denied or model_exists(bedrock=self.bedrock, arn=arn):
+                raise
 
     def _line_before(self, row: Row) -> Iterator[Row]:
         """Yield the ids that led to this one in its stack and are not deleted, newest first."""

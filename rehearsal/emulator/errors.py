@@ -20,6 +20,10 @@ class AccessDeniedError(ServiceError):
         super().__init__("AccessDeniedException", message, status=403)
 
 
+class NothingThereError(AccessDeniedError):
+    """Denied, but only because what is named does not exist and so carries no tags."""
+
+
 class ValidationError(ServiceError):
     """The request, or what it names, is not valid."""
 

@@ -68,6 +68,12 @@ SCENARIOS = (
         play=deletions.delete_while_in_progress,
     ),
     Scenario(
+        name="model-deleted-by-hand",
+        says="a stack whose model somebody deleted before goes all the same",
+        jobs=deletions.JOB_BY_HAND,
+        play=deletions.model_deleted_by_hand,
+    ),
+    Scenario(
         name="twenty-jobs",
         says="twenty jobs with a limit of two: the deployment succeeds and all complete",
         jobs=queueing.JOBS,

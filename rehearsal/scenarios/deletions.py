@@ -1,4 +1,4 @@
-"""A stack that goes while its job trains."""
+"""Stacks that go: while the job trains, and after somebody else deleted its model."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from rehearsal.toolkit import Assembly
 
 _JOB = "interrupted"
 JOBS: Jobs = {_JOB: {"wait_for": "submission"}}
+_BY_HAND = "by-hand"
+JOB_BY_HAND: Jobs = {_BY_HAND: {}}
 _LONGER_THAN_THE_SCENARIO = 120.0
 
 
@@ -34,3 +36,17 @@ def delete_while_in_progress(stage: Stage, assembly: Assembly) -> None:
 def _failed_before(stage: Stage) -> bool:
     """Whether an earlier scenario's failure still keeps the alarm up, as its period says."""
     return any(entry["status"] == "Failed" for entry in stage.session.job_history())
+
+
+def model_deleted_by_hand(stage: Stage, assembly: Assembly) -> None:
+    """Delete a job's model as a person would, then its stack."""
+    stage.deploy(assembly, [_BY_HAND])
+    name = stage.output(_BY_HAND, "JobName")
+    stage.wait_for(name, "Completed")
+    stage.delete_model(name)
+    stage.delete([_BY_HAND])
+    stage.until(
+        "the follower takes it for gone too",
+        lambda: "ModelDeletedAt" in stage.row(name),
+        timeout=10,
+    )

@@ -426,6 +426,25 @@ def test_deleting_a_completed_job_treats_its_model_as_on_delete_says(
     assert len(aws.models) == models
 
 
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_denial_is_no_reason_to_keep_a_stack_whose_model_is_gone(
+    aws: FakeAws, resource: Resource, monkeypatch: pytest.MonkeyPatch, *, gone: bool
+) -> None:
+    def deny(p: dict[str, Any]) -> dict[str, Any]:
+        # The tags of what is gone match no condition.
+        raise RefusalError("AccessDeniedException", "no identity-based policy allows it", 403)
+
+    aws.end_job(resource.create()["PhysicalResourceId"], "Completed")
+    monkeypatch.setattr(aws, "delete_custom_model", deny)
+    if gone:
+        aws.models.clear()
+        resource.delete()
+        assert resource.is_complete() == {"IsComplete": True}
+    else:
+        with pytest.raises(ServiceCallError, match="AccessDeniedException"):
+            resource.delete()
+
+
 @pytest.mark.parametrize("status", ["Failed", "Stopping", "Stopped", "Completed"])
 def test_deleting_a_job_that_is_over_stops_nothing(
     status: str, aws: FakeAws, resource: Resource

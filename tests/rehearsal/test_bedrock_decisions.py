@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from rehearsal.client import Client
+from rehearsal.emulator_process import Emulator
 from tests.rehearsal.scene import LEGACY, Change, Document, Scene, allow
 
 _NOBODYS_SUBNET = "subnet-0123456789abcdef0"
@@ -355,3 +356,18 @@ def test_events_carry_the_status_as_job_status(root: Client, sound: Scene) -> No
     job = sound.ended(sound.submit())
     answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=5)
     assert job["jobName"] in answer["Messages"][0]["Body"]
+
+
+def test_a_denial_of_what_is_not_there_is_answered_and_not_held_against_the_rehearsal(
+    emulator: Emulator, sound: Scene
+) -> None:
+    def refused(job: str) -> str:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            sound.caller.stop_model_customization_job(jobIdentifier=job)
+        return (emulator.state / "refusals.jsonl").read_text(encoding="utf-8")
+
+    there = sound.submit()
+    gone = f"{there.rpartition('/')[0]}/000000000000"
+    assert gone not in refused(gone)
+    assert there in refused(there)
+    sound.ended(there)

@@ -26,8 +26,10 @@ from rehearsal.emulator.bedrock.records import (
 )
 from rehearsal.emulator.bedrock.submission import Submission
 from rehearsal.emulator.errors import (
+    AccessDeniedError,
     ConflictError,
     NotFoundError,
+    NothingThereError,
     ServiceError,
     UnreachableError,
 )
@@ -91,7 +93,8 @@ class Service:
             answer = self.operations[operation](request.parameters, access)
             return protocol.reply(operation=operation, answer=answer)
         except ServiceError as error:
-            if not isinstance(error, NotFoundError):
+            # Bedrock looks at the policies first: what is gone carries no tags that could match.
+            if not isinstance(error, (NotFoundError, NothingThereError)):
                 reason = f"{operation}: {error.code}: {error.message}"
                 refusals.record(where="bedrock", reason=reason)
             return protocol.error_reply(error)
@@ -110,9 +113,16 @@ class Service:
             raise ServiceError("ConnectTimeout", str(error), status=403) from error
         return Access(caller=caller, path=path)
 
-    def _require_on(self, access: Access, action: str, resource_arn: str) -> None:
+    def _require_on(
+        self, access: Access, action: str, resource_arn: str, *, exists: bool = True
+    ) -> None:
         tags = self.records.tags_of(resource_arn)
-        access.require(f"bedrock:{action}", resource_arn, keys=resource_tag_keys(tags))
+        try:
+            access.require(f"bedrock:{action}", resource_arn, keys=resource_tag_keys(tags))
+        except AccessDeniedError as error:
+            if exists:
+                raise
+            raise NothingThereError(error.message) from error
 
     def _job(self, access: Access, action: str, identifier: str) -> Job:
         found = self.records.find_job(identifier)
@@ -121,13 +131,13 @@ class Service:
             if identifier.startswith("arn:")
             else arn(f"model-customization-job/{identifier}")
         )
-        self._require_on(access, action, found.arn if found else named)
+        self._require_on(access, action, found.arn if found else named, exists=bool(found))
         return self.records.job(identifier)
 
     def _model(self, access: Access, action: str, identifier: str) -> Model:
         found = self.records.find_model(identifier)
         named = identifier if identifier.startswith("arn:") else arn(f"custom-model/{identifier}")
-        self._require_on(access, action, found.arn if found else named)
+        self._require_on(access, action, found.arn if found else named, exists=bool(found))
         return self.records.model(identifier)
 
     def create_job(self, request: Answer, access: Access) -> Answer:
