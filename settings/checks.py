@@ -46,6 +46,8 @@ class Context:
     """Name of the environment."""
     region: str | None
     """The Region, when the file has a valid one."""
+    account: str | None = None
+    """The account, when the file names one."""
     datasets: Mapping[str, DatasetLock] = field(default_factory=lambda: MappingProxyType({}))
     """The pushed data sets."""
     tags: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -263,6 +265,15 @@ def _principal_problems(pattern: str, at: Location, context: Context) -> Iterabl
                 f"write arn:{partition}:iam::... or the short form {match['kind']}/{match['name']}",
                 at,
             )
+    if None not in (match["account"], context.account) and match["account"] != context.account:
+        yield Problem(
+            "other-account",
+            f"the ARN belongs to account {match['account']}: the roles of this app trust their own"
+            " account only, so nobody of another one could take them",
+            f"people of account {context.account}",
+            "name a role of the account, which people of another one may assume first",
+            at,
+        )
 
 
 def check_permissions_boundary(boundary: str, info: ValidationInfo) -> str:

@@ -87,6 +87,25 @@ def _require_environment(*, environment: str, directory: Path, path: Path) -> No
             ]
         )
 
+    # Names of stacks, roles, rules and jobs begin with the environment's: those of `dev` would take
+    # in those of `dev-two`.
+    for other in available:
+        if other.startswith(f"{environment}-") or environment.startswith(f"{other}-"):
+            raise SettingsError(
+                [
+                    Finding(
+                        id="settings.environment-name-within-another",
+                        file=shown_path(path),
+                        field="",
+                        problem="one environment's name begins with another's and a hyphen, so that"
+                        " the names of their resources could not be told apart",
+                        got=f"environments {environment} and {other}",
+                        allowed="names of which none begins with another and `-`",
+                        fix="rename one of the settings files",
+                    )
+                ]
+            )
+
 
 def _bad_environment(environment: str, *, shown: str) -> Finding:
     return Finding(
@@ -136,9 +155,11 @@ def _context(values: object, *, environment: str, datasets: Mapping[str, Dataset
     region = values.get("region") if isinstance(values, dict) else None
     known = isinstance(region, str) and partition_of(region) is not None
     tags = values.get("tags") if isinstance(values, dict) else None
+    account = values.get("account") if isinstance(values, dict) else None
     return Context(
         environment=environment,
         region=region if known else None,
+        account=account if isinstance(account, str) else None,
         datasets=datasets,
         tags={key: value for key, value in tags.items() if isinstance(value, str)}
         if isinstance(tags, dict)

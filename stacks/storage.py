@@ -96,12 +96,13 @@ class StorageStack(Stack):
     ) -> list[iam.PolicyStatement]:
         if not settings.network.scoped_s3_endpoint_policy:
             return [
+                # Bedrock might read buckets of its own as itself, so that no condition on the
+                # principal can stand here: this is the policy of an endpoint without one.
                 Allow(
-                    sid="AnythingOfThisAccount",
+                    sid="AnythingByAnyone",
                     principals=[iam.AnyPrincipal()],
                     actions=["s3:*"],
                     resources=["*"],
-                    conditions={"StringEquals": {"aws:PrincipalAccount": self.account}},
                 )
             ]
         submitter = self.bucket.statements_to_look_for_datasets()

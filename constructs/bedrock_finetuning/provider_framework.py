@@ -91,7 +91,9 @@ class ProviderFramework(Construct):
             log_group=log_group,
             framework_on_event_role=on_event_role.without_policy_updates(),
             framework_complete_and_timeout_role=complete_role.without_policy_updates(),
-            framework_lambda_logging_level=lambda_.ApplicationLogLevel.WARN,
+            # The framework asks again by throwing the whole event, the signed answer URL in it, and
+            # the runtime logs what is thrown as an error. Failures reach the stack's events.
+            framework_lambda_logging_level=lambda_.ApplicationLogLevel.FATAL,
         )
         functions = {
             name: self.provider.node.find_child(f"framework-{name}")

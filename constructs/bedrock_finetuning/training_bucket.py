@@ -195,6 +195,19 @@ class TrainingBucket(s3.Bucket):
                     "StringNotEquals": {sse: "aws:kms"},
                 },
             ),
+            # `aws:kms` without a key means the key aws/s3 of the account, not the bucket's default.
+            # Outputs are left out: nothing says how Bedrock asks for encryption when it writes.
+            # https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-kms-encryption.html
+            deny(
+                sid="DenyTheManagedKeyForDatasets",
+                principals=everyone,
+                actions=["s3:PutObject"],
+                resources=[self.arn_for_objects(f"{DATASETS_PREFIX}*")],
+                conditions={
+                    "Null": {f"{sse}-aws-kms-key-id": "true"},
+                    "StringEquals": {sse: "aws:kms"},
+                },
+            ),
             deny(
                 sid="DenyDataToOthers",
                 principals=everyone,

@@ -118,7 +118,7 @@ def _expected_functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
             "Environment": {"Variables": variables},
             "Handler": f"framework.{step}",
             "LoggingConfig": {
-                "ApplicationLogLevel": "WARN",
+                "ApplicationLogLevel": "FATAL",
                 "LogFormat": "JSON",
                 "LogGroup": f"/aws/lambda/finetune-{env}-framework",
             },

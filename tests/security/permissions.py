@@ -621,6 +621,15 @@ class Permissions:
                 when={"Null": {sse: "false"}, "StringNotEquals": {sse: "aws:kms"}},
             )
             | deny(
+                "s3:PutObject",
+                by="*",
+                on=f"{self.bucket}/{DATASETS}",
+                when={
+                    "Null": {f"{sse}-aws-kms-key-id": "true"},
+                    "StringEquals": {sse: "aws:kms"},
+                },
+            )
+            | deny(
                 "s3:GetObject",
                 "s3:GetObjectVersion",
                 "s3:PutObject",
@@ -726,12 +735,7 @@ class Permissions:
             s3 = through(self._trains, "customization")
             s3 |= through(self._may_look_for_datasets, "submitter")
         else:
-            s3 = allow(
-                "s3:*",
-                by="*",
-                on="*",
-                when={"StringEquals": {"aws:PrincipalAccount": self._deployment.account}},
-            )
+            s3 = allow("s3:*", by="*", on="*")
         return {
             "s3": s3,
             "dynamodb": through(

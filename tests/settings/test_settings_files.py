@@ -354,3 +354,30 @@ def test_any_bytes_are_settings_or_a_settings_error(text: bytes, folder: Folder)
     else:
         return
     assert render(wrong)
+
+
+def test_people_of_another_account_than_the_settings_name_are_refused(folder: Folder) -> None:
+    ours, theirs = "111122223333", "444455556666"
+    settings = {**with_change(("account",), ours)}
+    settings["people"]["uploaders"] = [f"arn:aws:iam::{theirs}:role/engineer"]
+
+    with pytest.raises(SettingsError) as refused:
+        folder.load(settings)
+
+    [finding] = refused.value.findings
+    assert finding.field == "people.uploaders[0]"
+    assert theirs in finding.problem
+    settings["people"]["uploaders"] = [f"arn:aws:iam::{ours}:role/engineer"]
+    assert folder.load(settings).people.uploaders
+
+
+def test_an_environment_whose_name_begins_with_anothers_is_refused(tmp_path: Path) -> None:
+    for name in ("dev", "dev-two", "device"):
+        (tmp_path / f"{name}.yaml").write_text(
+            as_yaml(with_change(("jobs",), {})), encoding="utf-8"
+        )
+
+    for name in ("dev", "dev-two"):
+        with pytest.raises(SettingsError, match="begins with another's"):
+            load_settings(environment=name, directory=tmp_path)
+    assert load_settings(environment="device", directory=tmp_path).environment == "device"
