@@ -366,7 +366,7 @@ def test_a_denial_of_what_is_not_there_is_answered_and_not_held_against_the_rehe
             sound.caller.stop_model_customization_job(jobIdentifier=job)
         return (emulator.state / "refusals.jsonl").read_text(encoding="utf-8")
 
-    there = sound.submit()
+    there = sound.submit(jobTags=[{"key": "owner", "value": "somebody"}])
     gone = f"{there.rpartition('/')[0]}/000000000000"
     assert gone not in refused(gone)
     assert there in refused(there)
