@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.security.control import role_grants
 from tests.security.controls import roles_may_do_only_this
 from tests.security.deployment import ABSENT, Deployment, Resource
 from tests.security.policies import Grant, grants
@@ -203,6 +204,42 @@ def test_direct_calls_to_kms_are_allowed_where_the_setting_asks_for_them(
 ) -> None:
     """The key's policy delegates to the account: the role needs a permission of its own."""
     assert roles_may_do_only_this(variant({"keys": {"direct_kms": True}})) == []
+
+
+# What a role may do beside its function's own calls: log, keep failed events, use keys through
+# services, and for the submitter what Lambda does to put it into the VPC.
+_BESIDE_ITS_CALLS = {"kms", "logs", "sqs"}
+
+
+@pytest.mark.parametrize("purpose", ["submitter", "completion-check", "follower"])
+def test_a_function_may_do_what_its_code_calls_and_no_more(
+    deployment: Deployment, purpose: str
+) -> None:
+    """`customization/calls.py` is what a test drives the functions with; roles agree with it."""
+    from customization.calls import EVERY_CALL, actions  # noqa: PLC0415
+
+    env = deployment.settings.environment
+    role = f"finetune-{env}-us-east-1-{purpose}"
+    said = {
+        grant.action
+        for grant in role_grants(deployment, role)
+        if grant.action.split(":")[0] not in _BESIDE_ITS_CALLS
+    }
+    if purpose == "submitter":
+        said = {action for action in said if not action.startswith("ec2:")}
+    assert said == set(actions(EVERY_CALL[purpose.replace("-", "_")]))
+
+
+def test_the_follower_submits_nothing_and_passes_no_role(deployment: Deployment) -> None:
+    env = deployment.settings.environment
+    said = role_grants(deployment, f"finetune-{env}-us-east-1-follower")
+    assert {grant.action.split(":")[0] for grant in said}.isdisjoint({"iam", "s3", "sts"})
+    assert "bedrock:CreateModelCustomizationJob" not in {grant.action for grant in said}
+    for grant in said:
+        if grant.action in {"bedrock:DeleteCustomModel", "bedrock:StopModelCustomizationJob"}:
+            assert grant.conditions == (
+                ("StringEquals", "aws:ResourceTag/finetune:environment", (env,)),
+            )
 
 
 def test_an_emptied_policy_is_found(dev: Deployment) -> None:

@@ -219,6 +219,15 @@ def test_a_function_that_takes_old_requests_is_found(
     assert requests_do_not_grow_old(dev.without_resources(EVENT_CONFIG))
 
 
+def test_what_may_be_under_way_is_given_longer_than_its_function(dev: Deployment) -> None:
+    """Else a second call could submit or tell what the first is still submitting or telling."""
+    from customization.steps import ANNOUNCEMENT_LEASE, SUBMISSION_GRACE  # noqa: PLC0415
+
+    for where, grace in ((SUBMITTER, SUBMISSION_GRACE), (FOLLOWER, ANNOUNCEMENT_LEASE)):
+        (function,) = dev.where(FUNCTION, **where)
+        assert function["Timeout"] < grace.total_seconds()
+
+
 def test_the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> None:
     assert the_follower_is_called_by_its_rules_alone(deployment) == []
 
