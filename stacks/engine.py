@@ -50,7 +50,7 @@ class EngineStack(Stack):
         table = StateTable(
             self, "Jobs", names=names, key=key, removal_policy=removal_policy(settings)
         )
-        failed_events = DeadLetterQueue(self, "FailedEvents", key=key)
+        failed_events = DeadLetterQueue(self, "FailedEvents", names=names, key=key)
         topic = JobTopic(self, "JobTopic", names=names, key=key)
         self.engine = JobEngine(
             self,

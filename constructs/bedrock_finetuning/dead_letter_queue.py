@@ -11,16 +11,18 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from .acknowledgements import acknowledge
+from .naming import Names
 from .statements import Allow, via_service
 
 
 class DeadLetterQueue(sqs.Queue):
     """A queue under the data key that takes failed events over TLS only."""
 
-    def __init__(self, scope: Construct, id: str, *, key: kms.IKey) -> None:
+    def __init__(self, scope: Construct, id: str, *, names: Names, key: kms.IKey) -> None:
         super().__init__(
             scope,
             id,
+            queue_name=names.failed_events_queue,
             encryption=sqs.QueueEncryption.KMS,
             encryption_master_key=key,
             enforce_ssl=True,

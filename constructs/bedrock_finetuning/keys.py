@@ -146,7 +146,9 @@ class DataKey(_RotatingKey):
     ) -> None:
         stack = Stack.of(scope)
         logs = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:"
-        rules = f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule/"
+        queue = (
+            f"arn:{stack.partition}:sqs:{stack.region}:{stack.account}:{names.failed_events_queue}"
+        )
         alarms = f"arn:{stack.partition}:cloudwatch:{stack.region}:{stack.account}:alarm:"
         super().__init__(
             scope,
@@ -230,15 +232,9 @@ class DataKey(_RotatingKey):
                     principals=[iam.ServicePrincipal("events.amazonaws.com")],
                     actions=READ_AND_WRITE,
                     resources=["*"],
-                    conditions={
-                        "StringEquals": {"aws:SourceAccount": stack.account},
-                        "ArnEquals": {
-                            "aws:SourceArn": [
-                                rules + names.job_state_rule,
-                                rules + names.follow_rule,
-                            ]
-                        },
-                    },
+                    # The queue's own context, since EventBridge is not known to tell KMS whose rule
+                    # it acts for; the queue's policy admits this environment's rules alone.
+                    conditions={"StringEquals": {"kms:EncryptionContext:aws:sqs:arn": queue}},
                 ),
                 # https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
                 Allow(

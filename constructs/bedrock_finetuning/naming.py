@@ -62,6 +62,11 @@ class Names:
         return f"{APPLICATION}-{self.environment}-jobs"
 
     @property
+    def failed_events_queue(self) -> str:
+        """Name of the queue of events that nobody could handle."""
+        return f"{APPLICATION}-{self.environment}-failed-events"
+
+    @property
     def job_state_rule(self) -> str:
         """Name of the rule that hears of the jobs' state changes."""
         return f"{APPLICATION}-{self.environment}-job-state"

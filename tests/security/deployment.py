@@ -452,6 +452,7 @@ _NAME_PROPERTIES: Final = {
     "AWS::IAM::Role": "RoleName",
     "AWS::Lambda::Function": "FunctionName",
     "AWS::Logs::LogGroup": "LogGroupName",
+    "AWS::SQS::Queue": "QueueName",
 }
 """Resources that Ref knows by a property; the others are known by an id."""
 

@@ -200,7 +200,12 @@ def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
     queues, findings = exactly(deployment, "AWS::SQS::Queue", 1)
     for queue in queues:
         findings += property_findings(
-            queue, {"MessageRetentionPeriod": 14 * 24 * 3600}, also={"KmsMasterKeyId", "Tags"}
+            queue,
+            {
+                "MessageRetentionPeriod": 14 * 24 * 3600,
+                "QueueName": f"finetune-{deployment.settings.environment}-failed-events",
+            },
+            also={"KmsMasterKeyId", "Tags"},
         )
     policies, more = exactly(deployment, "AWS::SQS::QueuePolicy", 1)
     findings += more

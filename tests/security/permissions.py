@@ -60,7 +60,7 @@ class Permissions:
         self.data_key = arn("kms", f"key/key-finetune-{env}-data")
         self.model_key = arn("kms", f"key/key-finetune-{env}-model")
         self.table = arn("dynamodb", f"table/finetune-{env}-jobs")
-        self.queue = arn("sqs", "FailedEvents")
+        self.queue = arn("sqs", f"finetune-{env}-failed-events")
         self.topic = arn("sns", "JobTopic")
         self.job_state_rule = arn("events", f"rule/finetune-{env}-job-state")
         self.follow_rule = arn("events", f"rule/finetune-{env}-follow")
@@ -539,7 +539,7 @@ class Permissions:
                 *read_write,
                 by="Service:events.amazonaws.com",
                 on="*",
-                when=self._in_this_account_from(self.rules),
+                when={"StringEquals": {"kms:EncryptionContext:aws:sqs:arn": self.queue}},
             )
             | allow(
                 *read_write,
