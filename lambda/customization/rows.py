@@ -7,8 +7,9 @@ ARNs and settings, never data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -93,6 +94,25 @@ The tests by chance make no other.
 """
 
 
+OF_ITS_HOLDER = (
+    "StackId",
+    "LogicalId",
+    "RequestId",
+    "RequestedAt",
+    "Request",
+    "OnReplace",
+    "OnDelete",
+    "Supersedes",
+    "SupersededBy",
+    "WentBack",
+    "RetiredAt",
+    "Adopted",
+)
+"""What a row says of the resource that it belongs to, and not of its job."""
+MOST_HOLDERS = 5
+"""How many resources are remembered that a row was taken from."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One row of the table; times are None until what they tell has happened.
@@ -101,6 +121,8 @@ class Row:
     was an older one, by a rollback. `adopted` says that it had been replaced when it was wanted
     again: when the request that wants it fails, it is a replaced one as before. `retired_at` is
     when CloudFormation's clean-up came.
+    `held` is what it says of its resource, as text; `formerly` are the same of resources that it
+    was taken from by another stack's request and that had not given it up, newest last.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
     `policy` says so, its model deleted. `settled_at` says that nothing is left to do.
     """
@@ -132,6 +154,8 @@ class Row:
     deleted_at: datetime | None = None
     model_deleted_at: datetime | None = None
     settled_at: datetime | None = None
+    held: Mapping[str, str] = field(default_factory=dict)
+    formerly: Sequence[Mapping[str, str]] = ()
 
     @classmethod
     def parse(cls, item: Mapping[str, str]) -> Row:
@@ -164,7 +188,22 @@ class Row:
             deleted_at=_moment(item, "DeletedAt"),
             model_deleted_at=_moment(item, "ModelDeletedAt"),
             settled_at=_moment(item, "SettledAt"),
+            held={key: item[key] for key in OF_ITS_HOLDER if key in item},
+            formerly=tuple(json.loads(item.get("Formerly", "[]"))),
         )
+
+    def holders_after(self, *, stack_id: str, logical_id: str) -> dict[str, str]:
+        """Return the attribute that remembers who had this row, for when a resource takes it.
+
+        The request that takes it may be a late one of a stack that is gone. Whoever had given the
+        row up, by its Delete, is not remembered.
+        """
+        holders: list[Mapping[str, str]] = []
+        if self.deleted_at is None:
+            holders = [*self.formerly, self.held]
+        taker = (stack_id, logical_id)
+        others = [each for each in holders if (each["StackId"], each["LogicalId"]) != taker]
+        return {"Formerly": json.dumps(others[-MOST_HOLDERS:])}
 
     def is_going(self, *, completed: bool) -> bool:
         """Whether the job, or its model, is being taken away, so that nobody may adopt it."""

@@ -83,6 +83,8 @@ class Act(StrEnum):
     """Write what became of the job."""
     ANNOUNCE = "announce"
     """Tell the topic and the alarm."""
+    GIVE_BACK = "give back"
+    """Let the row belong to the resource again that it was taken from."""
     RESTORE = "restore"
     """Take back the mark of a replacement that did not come about."""
     SUPERSEDE = "supersede"
@@ -124,17 +126,24 @@ def place_of(*, row: Row, view: StackView, now: datetime) -> Place:
 
 
 def next_step(
-    *, row: Row, job: Job | None, view: StackView, successor: Successor, now: datetime
+    *,
+    row: Row,
+    job: Job | None,
+    view: StackView,
+    successor: Successor,
+    now: datetime,
+    former: StackView | None = None,
 ) -> Step:
     """Return the one thing to do next about a row.
 
     `job` is the row's job in Bedrock if it is there and carries our owner tags; `successor` says
-    what became of the id that took its place, and counts for superseded rows alone.
+    what became of the id that took its place, and counts for superseded rows alone. `former` is
+    the view of the resource that the row was taken from, when its stack is still there.
     """
     return (
         _record(row=row, job=job, now=now)
         or _announce(row=row, now=now)
-        or _by_place(row=row, job=job, view=view, successor=successor, now=now)
+        or _by_place(row=row, job=job, view=view, successor=successor, now=now, former=former)
     )
 
 
@@ -170,7 +179,13 @@ def _announce(*, row: Row, now: datetime) -> Step | None:
 
 
 def _by_place(
-    *, row: Row, job: Job | None, view: StackView, successor: Successor, now: datetime
+    *,
+    row: Row,
+    job: Job | None,
+    view: StackView,
+    successor: Successor,
+    now: datetime,
+    former: StackView | None,
 ) -> Step:
     match place_of(row=row, view=view, now=now):
         case Place.DELETED:
@@ -180,11 +195,7 @@ def _by_place(
         case Place.CURRENT:
             return _current(row)
         case Place.STRAY:
-            if row.adopted and view.physical_id is not None:
-                return Step(act=Act.SUPERSEDE, why="a request that failed had gone back to it")
-            return Step(
-                act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more"
-            )
+            return _stray(row=row, view=view, former=former)
         case Place.SUPERSEDED:
             return _superseded(row=row, view=view, successor=successor)
 
@@ -195,6 +206,16 @@ def _current(row: Row) -> Step:
     if row.state.is_final:
         return Step(act=Act.SETTLE, why="it is over, and its stack keeps it")
     return Step(act=Act.WAIT, why="its job goes on")
+
+
+def _stray(*, row: Row, view: StackView, former: StackView | None) -> Step:
+    if former is not None and former.phase is StackPhase.BUSY:
+        return Step(act=Act.WAIT, why="the stack that it was taken from is at work")
+    if former is not None:
+        return Step(act=Act.GIVE_BACK, why="what took it does not stand for it")
+    if row.adopted and view.physical_id is not None:
+        return Step(act=Act.SUPERSEDE, why="a request that failed had gone back to it")
+    return Step(act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more")
 
 
 def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from customization.admission import Ledger
 from customization.errors import BusyTableError
 from customization.jobs import error_code
-from customization.rows import Row
+from customization.rows import OF_ITS_HOLDER, Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -99,6 +99,22 @@ class Table:
         the row is made when it is not there.
         """
         return self._update(name, values, once=once or {}, remove=remove, when=when) is not None
+
+    def hand(
+        self, row: Row, *, to: Mapping[str, str], formerly: Sequence[Mapping[str, str]], when: When
+    ) -> bool:
+        """Hand a row back to one that it was taken from; False when the condition does not hold.
+
+        What the row said of that resource it says again; what it says of its job stays.
+        """
+        resource = (to["StackId"], to["LogicalId"])
+        left = [each for each in formerly if (each["StackId"], each["LogicalId"]) != resource]
+        return self.change(
+            row.name,
+            {**to, "Formerly": json.dumps(left)},
+            remove=[*(key for key in OF_ITS_HOLDER if key not in to), "SettledAt"],
+            when=when,
+        )
 
     def see(self, request_id: str, *, resource: str, now: datetime) -> Sighting:
         """Write down that a request of CloudFormation for a resource came, and return since when.

@@ -7,7 +7,7 @@ the row is as it was judged, and the next sweep goes on from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from customization.rows import Row, RowState
 from customization.steps import (
     Act,
     Place,
+    StackPhase,
     StackView,
     Step,
     Successor,
@@ -119,6 +120,7 @@ class Sweep:
                 view=view,
                 successor=self._successor(row),
                 now=self.now(),
+                former=self._former(row)[1],
             )
             if step.act is Act.WAIT or not self._do(step, row=row, job=job):
                 return number
@@ -140,6 +142,8 @@ class Sweep:
                 return job is not None and self._stop(job)
             case Act.DELETE_MODEL:
                 return job is not None and self._delete_model(row=row, job=job)
+            case Act.GIVE_BACK:
+                return self._give_back(row)
             case Act.RESTORE | Act.SUPERSEDE | Act.DELETE | Act.SETTLE | Act.WAIT:
                 return self._mark(step, row=row)
 
@@ -159,6 +163,24 @@ class Sweep:
         # A newer request has another id: what was judged is not so any more.
         unchanged = When(equal={"RequestId": (row.request_id,), "State": (row.state,)})
         return self.table.change(row.name, values, remove=remove, when=unchanged)
+
+    def _give_back(self, row: Row) -> bool:
+        """Let a row say again what it said of the resource that it was taken from."""
+        holder, _ = self._former(row)
+        if holder is None:
+            return False
+        unchanged = When(equal={"RequestId": (row.request_id,), "State": (row.state,)})
+        return self.table.hand(row, to=holder, formerly=row.formerly, when=unchanged)
+
+    def _former(self, row: Row) -> tuple[Mapping[str, str] | None, StackView | None]:
+        """Return the newest of those that a row was taken from whose stack is still there."""
+        if row.deleted_at is not None:
+            return None, None
+        for holder in reversed(row.formerly):
+            view = self._look(stack_id=holder["StackId"], logical_id=holder["LogicalId"])
+            if view.phase is not StackPhase.GONE:
+                return holder, view
+        return None, None
 
     def _record(self, step: Step, *, row: Row, job: Job | None) -> bool:
         state = step.state or row.state
@@ -219,10 +241,13 @@ class Sweep:
 
     def _view(self, row: Row) -> StackView:
         """Return what CloudFormation says, looked up once a sweep and only where it counts."""
-        key = (row.stack_id, row.logical_id)
+        return self._look(stack_id=row.stack_id, logical_id=row.logical_id)
+
+    def _look(self, *, stack_id: str, logical_id: str) -> StackView:
+        key = (stack_id, logical_id)
         if key not in self._views:
             self._views[key] = stacks.look(
-                cloudformation=self.cloudformation, stack_id=row.stack_id, logical_id=row.logical_id
+                cloudformation=self.cloudformation, stack_id=stack_id, logical_id=logical_id
             )
         return self._views[key]
 

@@ -149,6 +149,8 @@ class Lifecycle:
         job = self._request(event)
         self._refuse_stale(event)
         old = _parse(event.physical_id, event.old_properties)
+        if old is not None:
+            self._reclaim(old, event=event)
         if old is not None and (old.environment, old.job) == (job.environment, job.job):
             if old.digest == job.digest:
                 return self._keep(old, job=job, event=event)
@@ -177,16 +179,22 @@ class Lifecycle:
         What an earlier Update put into its place, and CloudFormation never took, is the
         follower's: it asks CloudFormation, while this event may be a late one.
         """
-        row = self.table.read(str(owner))
-        self.table.change(
-            str(owner),
-            {
-                **_values(job=job, event=event, now=self.now()),
-                **({"Adopted": "true"} if by else {}),
-            },
-            once={"State": RowState.SUBMITTED},
-            remove=_MARKS,
-        )
+        for _ in range(MOST_LOOKS):
+            row = self.table.read(str(owner))
+            if self.table.change(
+                str(owner),
+                {
+                    **_values(job=job, event=event, now=self.now()),
+                    **_holders(row, event=event),
+                    **({"Adopted": "true"} if by else {}),
+                },
+                once={"State": RowState.SUBMITTED},
+                remove=_MARKS,
+                when=_as_held(row),
+            ):
+                break
+        else:
+            raise BusyTableError(f"the row of {owner} changes all the time: deploy again")
         self.logger.info("same content: no new job", extra={"physical_id": str(owner)})
         waits = row is not None and row.state.value in _NOT_STARTED
         return _answer(
@@ -278,7 +286,10 @@ class Lifecycle:
         found: Job | None,
     ) -> bool:
         """Write an id down as wanted; False when its row is not as it was read any more."""
-        values = _values(job=job, event=event, now=self.now())
+        values = {
+            **_values(job=job, event=event, now=self.now()),
+            **_holders(row, event=event),
+        }
         remove: list[str] = list(_MARKS)
         if old is not None:
             values["Supersedes"] = str(old)
@@ -310,6 +321,21 @@ class Lifecycle:
         self.table.change(
             str(old), {"SupersededBy": str(by)}, remove=["SettledAt"], when=_of_stack(event)
         )
+
+    def _reclaim(self, owner: PhysicalId, *, event: ResourceEvent) -> None:
+        """Take an id back that another stack's request took from the stack that now names it.
+
+        The other is remembered in turn: which of them stands for the id CloudFormation knows, and
+        the follower asks it.
+        """
+        row = self.table.read(str(owner))
+        if row is None or row.deleted_at is not None:
+            return
+        ours = (event.stack_id, event.logical_id)
+        for holder in row.formerly:
+            if (holder["StackId"], holder["LogicalId"]) == ours:
+                formerly = [*row.formerly, row.held]
+                self.table.hand(row, to=holder, formerly=formerly, when=_as_held(row))
 
     def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
         found = find_job(bedrock=self.bedrock, name=str(owner))
@@ -463,6 +489,7 @@ class Lifecycle:
             self.logger.info("not an id of ours", extra={"physical_id": event.physical_id})
             return _gone(str(event.physical_id))
         self._refuse_stale(event)
+        self._reclaim(owner, event=event)
         row = self.table.read(str(owner))
         if row is None:
             row = self._rediscovered(owner, event=event)
@@ -631,6 +658,22 @@ def _kept(properties: Mapping[str, object]) -> dict[str, object]:
 
 def _of_stack(event: ResourceEvent) -> When:
     return When(equal={"StackId": (event.stack_id,)})
+
+
+def _as_held(row: Row | None) -> When:
+    """Return the condition that a row belongs to whom it belonged to when it was read."""
+    return When(
+        equal={
+            "StackId": (row.stack_id if row else None,),
+            "RequestId": (row.request_id if row else None,),
+        }
+    )
+
+
+def _holders(row: Row | None, *, event: ResourceEvent) -> dict[str, str]:
+    if row is None:
+        return {}
+    return row.holders_after(stack_id=event.stack_id, logical_id=event.logical_id)
 
 
 def _owner(row: Row) -> PhysicalId | None:

@@ -367,6 +367,162 @@ def test_deleting_a_stack_stops_every_job_of_its_line(aws: FakeAws, resource: Re
     assert resource.is_complete() == {"IsComplete": True}
 
 
+# Late requests of stacks that are gone
+
+
+def made_again(
+    aws: FakeAws, properties: dict[str, Any], *, policy: str = "delete-model"
+) -> tuple[Resource, str, dict[str, Any]]:
+    """Return a stack's resource, its id, and a late Update that wants the same content.
+
+    The Update was cancelled and its stack deleted and made again, with the Update's content, before
+    Lambda could deliver it.
+    """
+    wanted = {**copy.deepcopy(properties), "Run": "2", "OnReplace": policy, "OnDelete": policy}
+    gone = Resource(aws=aws, properties=copy.deepcopy(properties), stack=STACK.format("gone"))
+    old = gone.create()["PhysicalResourceId"]
+    late = {
+        **gone.last,
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": old,
+        "OldResourceProperties": gone.properties,
+        "ResourceProperties": {**wanted, "OnReplace": "delete-model", "OnDelete": "delete-model"},
+    }
+    gone.delete()
+    aws.end_job(old, "Stopped")
+    gone.gone()
+    resource = Resource(aws=aws, properties=wanted, stack=STACK.format("made-again"))
+    name = resource.create()["PhysicalResourceId"]
+    resource.at_rest()
+    return resource, name, late
+
+
+def taken_by_a_late_update(
+    aws: FakeAws, properties: dict[str, Any], *, policy: str = "delete-model"
+) -> tuple[Resource, str]:
+    """Return a stack's resource and its id, which a late Update of the stack before it took."""
+    resource, name, late = made_again(aws, properties, policy=policy)
+    call_submitter(aws, late)
+    assert aws.items[name]["StackId"] == STACK.format("gone"), "it looks like one in time"
+    return resource, name
+
+
+def test_a_model_is_kept_that_a_late_update_of_a_stack_that_is_gone_took(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resource, name = taken_by_a_late_update(aws, properties)
+    aws.end_job(name, "Completed")
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [name]
+    assert (aws.items[name]["StackId"], "DeletedAt" in aws.items[name]) == (resource.stack, False)
+
+
+def test_a_model_that_a_late_update_took_goes_with_its_own_stack(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resource, name = taken_by_a_late_update(aws, properties)
+    aws.end_job(name, "Completed")
+    resource.gone()
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert aws.models == {}
+
+
+def test_a_job_that_a_late_update_took_is_judged_once_its_own_stack_is_at_rest(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resource, name = taken_by_a_late_update(aws, properties)
+    aws.now += timedelta(minutes=20)
+    resource.at_rest("UPDATE_IN_PROGRESS")
+    sweep(aws)
+    assert (aws.jobs[name]["status"], "DeletedAt" in aws.items[name]) == ("InProgress", False)
+    resource.at_rest("UPDATE_COMPLETE", "dev-tone-0123456789abcdef")
+    sweep(aws)
+    assert aws.jobs[name]["status"] == "Stopping"
+
+
+def test_what_a_late_update_took_has_its_own_policies_again(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    _, name = taken_by_a_late_update(aws, properties, policy="keep-model")
+    assert aws.items[name]["OnDelete"] == "delete-model"
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert (aws.items[name]["OnReplace"], aws.items[name]["OnDelete"]) == ("keep-model",) * 2
+    assert "Supersedes" not in aws.items[name]
+
+
+def test_a_job_that_a_late_update_took_is_replaced_as_any_other(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resource, name = taken_by_a_late_update(aws, properties)
+    aws.end_job(name, "Completed")
+    new = resource.update(other_run(resource, "3"))["PhysicalResourceId"]
+    resource.at_rest("UPDATE_COMPLETE")
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert (aws.items[name]["SupersededBy"], len(aws.models)) == (new, 1)
+    aws.end_job(new, "Completed")
+    sweep(aws)
+    sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [new]
+
+
+def test_a_model_that_waits_for_its_successor_is_kept_from_a_late_update(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resource, name, late = made_again(aws, properties)
+    aws.end_job(name, "Completed")
+    new = resource.update(other_run(resource, "3"))["PhysicalResourceId"]
+    resource.at_rest("UPDATE_COMPLETE")
+    call_submitter(aws, late)
+    assert "SupersededBy" not in aws.items[name]
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert (aws.items[name]["SupersededBy"], len(aws.models)) == (new, 1)
+    assert aws.items[name]["StackId"] == resource.stack
+
+
+def test_a_job_that_a_late_update_took_is_deleted_as_any_other(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resource, name = taken_by_a_late_update(aws, properties)
+    resource.delete()
+    assert aws.jobs[name]["status"] == "Stopping"
+    assert resource.is_complete() == {"IsComplete": False}
+
+
+def test_an_unchanged_job_of_a_stack_that_is_gone_gives_back_what_it_took(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    gone = Resource(aws=aws, properties=copy.deepcopy(properties), stack=STACK.format("gone"))
+    name = gone.create()["PhysicalResourceId"]
+    aws.end_job(name, "Completed")
+    late = {
+        **gone.last,
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": name,
+        "OldResourceProperties": gone.properties,
+    }
+    # Deleted with a policy that keeps the model, which the next stack adopts.
+    gone.properties["OnDelete"] = "keep-model"
+    gone.delete()
+    gone.gone()
+    resource = Resource(aws=aws, properties=properties, stack=STACK.format("made-again"))
+    assert resource.create()["PhysicalResourceId"] == name
+    resource.at_rest()
+    assert json.loads(aws.items[name]["Formerly"]) == [], "who gave it up has no claim"
+    call_submitter(aws, late)
+    assert aws.items[name]["StackId"] == gone.stack
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert len(aws.models) == 1
+    assert aws.items[name]["StackId"] == resource.stack
+
+
 # Requests
 
 
