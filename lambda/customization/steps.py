@@ -132,18 +132,18 @@ def next_step(
     view: StackView,
     successor: Successor,
     now: datetime,
-    former: StackView | None = None,
+    claimed: bool = False,
 ) -> Step:
     """Return the one thing to do next about a row.
 
     `job` is the row's job in Bedrock if it is there and carries our owner tags; `successor` says
-    what became of the id that took its place, and counts for superseded rows alone. `former` is
-    the view of the resource that the row was taken from, when its stack is still there.
+    what became of the id that took its place, and counts for superseded rows alone. `claimed`
+    says that the row was taken from a resource whose stack is still there.
     """
     return (
         _record(row=row, job=job, now=now)
         or _announce(row=row, now=now)
-        or _by_place(row=row, job=job, view=view, successor=successor, now=now, former=former)
+        or _by_place(row=row, job=job, view=view, successor=successor, now=now, claimed=claimed)
     )
 
 
@@ -185,7 +185,7 @@ def _by_place(
     view: StackView,
     successor: Successor,
     now: datetime,
-    former: StackView | None,
+    claimed: bool,
 ) -> Step:
     match place_of(row=row, view=view, now=now):
         case Place.DELETED:
@@ -195,7 +195,7 @@ def _by_place(
         case Place.CURRENT:
             return _current(row)
         case Place.STRAY:
-            return _stray(row=row, view=view, former=former)
+            return _stray(row=row, view=view, claimed=claimed)
         case Place.SUPERSEDED:
             return _superseded(row=row, view=view, successor=successor)
 
@@ -208,10 +208,8 @@ def _current(row: Row) -> Step:
     return Step(act=Act.WAIT, why="its job goes on")
 
 
-def _stray(*, row: Row, view: StackView, former: StackView | None) -> Step:
-    if former is not None and former.phase is StackPhase.BUSY:
-        return Step(act=Act.WAIT, why="the stack that it was taken from is at work")
-    if former is not None:
+def _stray(*, row: Row, view: StackView, claimed: bool) -> Step:
+    if claimed:
         return Step(act=Act.GIVE_BACK, why="what took it does not stand for it")
     if row.adopted and view.physical_id is not None:
         return Step(act=Act.SUPERSEDE, why="a request that failed had gone back to it")

@@ -120,7 +120,7 @@ class Sweep:
                 view=view,
                 successor=self._successor(row),
                 now=self.now(),
-                former=self._former(row)[1],
+                claimed=self._former(row) is not None,
             )
             if step.act is Act.WAIT or not self._do(step, row=row, job=job):
                 return number
@@ -166,21 +166,21 @@ class Sweep:
 
     def _give_back(self, row: Row) -> bool:
         """Let a row say again what it said of the resource that it was taken from."""
-        holder, _ = self._former(row)
+        holder = self._former(row)
         if holder is None:
             return False
         unchanged = When(equal={"RequestId": (row.request_id,), "State": (row.state,)})
         return self.table.hand(row, to=holder, formerly=row.formerly, when=unchanged)
 
-    def _former(self, row: Row) -> tuple[Mapping[str, str] | None, StackView | None]:
+    def _former(self, row: Row) -> Mapping[str, str] | None:
         """Return the newest of those that a row was taken from whose stack is still there."""
         if row.deleted_at is not None:
-            return None, None
+            return None
         for holder in reversed(row.formerly):
             view = self._look(stack_id=holder["StackId"], logical_id=holder["LogicalId"])
             if view.phase is not StackPhase.GONE:
-                return holder, view
-        return None, None
+                return holder
+        return None
 
     def _record(self, step: Step, *, row: Row, job: Job | None) -> bool:
         state = step.state or row.state
