@@ -489,6 +489,16 @@ class World:
         if status == "Completed":
             self.ever_completed.add(name)
 
+    def withdrawn(self, name: str) -> None:
+        """Forget that stacks had accepted an id which they left before it had a job.
+
+        A model that comes under its name later is not what they had: a new request made it, and
+        unless that is accepted in turn it is left over, and goes by its policy.
+        """
+        for stack in self.stacks.values():
+            if name in stack.accepted and stack.physical_id != name:
+                stack.accepted.remove(name)
+
     def may_lose(self, name: str) -> bool:
         """Return whether a model may be deleted now, as the stacks see it."""
         for stack in self.stacks.values():
@@ -638,6 +648,13 @@ class _Hooked(FakeAws):
             raise CrashError
         if chance < world.faults / 2:
             raise LostError
+
+    def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
+        body = super().update_item(p)
+        key = p["Key"]["Id"]["S"]
+        if self.items[key].get("State") == "Withdrawn" and key not in self.jobs:
+            self.world.withdrawn(key)
+        return body
 
     def create_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
         if self.now < self.unknown_until:

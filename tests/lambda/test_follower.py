@@ -326,6 +326,33 @@ def test_a_clean_up_that_comes_again_keeps_the_model_that_it_kept(
     assert [model["modelName"] for model in aws.models.values()] == [new]
 
 
+def test_a_model_of_a_failed_update_goes_though_its_id_had_once_been_accepted(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    resource = resources[2]
+    first, before = str(resource.physical_id), resource.properties
+    after = other_run(resource, "2")
+    second = resource.update(after)["PhysicalResourceId"]
+    resource.delete(first, before)
+    resource.at_rest("UPDATE_COMPLETE")
+    assert aws.items[first]["State"] == "Withdrawn", "it was left before it had a job"
+    for each in resources[:2]:
+        aws.end_job(str(each.physical_id), "Completed")
+    sweep(aws)
+    aws.end_job(second, "Stopped")
+    assert resource.update(before)["PhysicalResourceId"] == first
+    # The answer is lost: CloudFormation goes back with the second id in its hand.
+    resource.physical_id, resource.properties = second, after
+    resource.update(after)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", second)
+    aws.end_job(first, "Completed")
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert first not in {model["modelName"] for model in aws.models.values()}
+    assert len(aws.models) == 2
+
+
 def test_a_wrong_mark_is_taken_back(aws: FakeAws, resource: Resource) -> None:
     old = resource.create()["PhysicalResourceId"]
     resource.update(other_run(resource, "2"))
