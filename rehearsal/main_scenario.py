@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,8 @@ from settings import Settings
 
 _JOB_TIMEOUT = 120.0
 _ANNOUNCED_TIMEOUT = 30.0
+_ALARMS_TIMEOUT = 20.0
+_INTERVAL = 0.2
 
 
 def prepare(
@@ -145,16 +148,30 @@ def check_announced(
                 fix="look at lambda/follower",
                 reasons=tuple(str(message) for message in told),
             )
-    alarms = client.service("cloudwatch").describe_alarms(AlarmNamePrefix=stack_name(settings, ""))[
-        "MetricAlarms"
-    ]
-    raised = [f"{a['AlarmName']} is {a['StateValue']}" for a in alarms if a["StateValue"] != "OK"]
-    if raised or not alarms:
+    states = _settled_alarms(client=client, prefix=stack_name(settings, ""))
+    raised = [f"{name} is {state}" for name, state in states.items() if state != "OK"]
+    if raised or not states:
         raise RehearsalError(
             "an alarm is not at rest although the job completed",
             fix="look at constructs/bedrock_finetuning/follower.py",
             reasons=tuple(raised) or ("there is no alarm",),
         )
+
+
+def _settled_alarms(*, client: Client, prefix: str) -> dict[str, str]:
+    """The state of each alarm, once all have one or the time for it is over.
+
+    The follower announces an end before it has logged its metrics, and an alarm without any
+    is `INSUFFICIENT_DATA`: neither silent nor raised.
+    """
+    cloudwatch = client.service("cloudwatch")
+    deadline = time.monotonic() + _ALARMS_TIMEOUT
+    while True:
+        alarms = cloudwatch.describe_alarms(AlarmNamePrefix=prefix)["MetricAlarms"]
+        states = {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
+        if "INSUFFICIENT_DATA" not in states.values() or time.monotonic() > deadline:
+            return states
+        time.sleep(_INTERVAL)
 
 
 def _is_about(message: Mapping[str, Any], *, name: str) -> bool:

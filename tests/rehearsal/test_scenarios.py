@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,18 @@ def test_an_alarm_that_is_not_at_rest_fails_the_rehearsal(root: Client) -> None:
         _announced(root, told)
     assert failure.value.reasons == ("there is no alarm",)
     cloudwatch = root.service("cloudwatch")
-    cloudwatch.put_metric_alarm(
+    _alarm(root)
+    cloudwatch.set_alarm_state(AlarmName="finetune-dev-test", StateValue="ALARM", StateReason="t")
+    with pytest.raises(RehearsalError) as failure:
+        _announced(root, told)
+    assert failure.value.reasons == ("finetune-dev-test is ALARM",)
+    cloudwatch.set_alarm_state(AlarmName="finetune-dev-test", StateValue="OK", StateReason="t")
+    _announced(root, told)
+    cloudwatch.delete_alarms(AlarmNames=["finetune-dev-test"])
+
+
+def _alarm(root: Client) -> None:
+    root.service("cloudwatch").put_metric_alarm(
         AlarmName="finetune-dev-test",
         Namespace="Test",
         MetricName="M",
@@ -193,10 +205,29 @@ def test_an_alarm_that_is_not_at_rest_fails_the_rehearsal(root: Client) -> None:
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
     )
-    cloudwatch.set_alarm_state(AlarmName="finetune-dev-test", StateValue="ALARM", StateReason="t")
-    with pytest.raises(RehearsalError) as failure:
-        _announced(root, told)
-    assert failure.value.reasons == ("finetune-dev-test is ALARM",)
-    cloudwatch.set_alarm_state(AlarmName="finetune-dev-test", StateValue="OK", StateReason="t")
-    _announced(root, told)
+
+
+def test_an_alarm_that_has_had_no_metric_yet_is_waited_for(root: Client) -> None:
+    _alarm(root)
+    cloudwatch = root.service("cloudwatch")
+    settle = threading.Timer(
+        0.5,
+        lambda: cloudwatch.set_alarm_state(
+            AlarmName="finetune-dev-test", StateValue="OK", StateReason="t"
+        ),
+    )
+    settle.start()
+    _announced(root, {"name": "j", "state": "Completed"})
+    settle.join()
     cloudwatch.delete_alarms(AlarmNames=["finetune-dev-test"])
+
+
+def test_an_alarm_that_never_has_a_metric_fails_the_rehearsal(
+    root: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main_scenario, "_ALARMS_TIMEOUT", 0.5)
+    _alarm(root)
+    with pytest.raises(RehearsalError) as failure:
+        _announced(root, {"name": "j", "state": "Completed"})
+    assert failure.value.reasons == ("finetune-dev-test is INSUFFICIENT_DATA",)
+    root.service("cloudwatch").delete_alarms(AlarmNames=["finetune-dev-test"])
