@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rehearsal.emulator_process import Emulator
+from rehearsal.emulator_process import Emulator, interpreter
+from rehearsal.layout import ROOT
 from tests.rehearsal.scene import Change, Document, Scene, allow
 
 
@@ -180,6 +182,53 @@ def test_a_property_that_no_provisioner_reads_is_written_down(
     assert "NobodyReadsThis" in ledger["AWS::EC2::VPC"]
     assert "BucketEncryption.NorThis" in ledger["AWS::S3::Bucket"]
     assert "CidrBlock" not in ledger["AWS::EC2::VPC"]
+
+
+# The emulator looks at a stored property of one function while a handler makes another one.
+_LOOKED_AT_LATER = """
+import json, sys, threading
+from pathlib import Path
+from rehearsal.emulator.cloudformation.ledger import Ledger
+
+stored, file, by_the_handler = [], Path(sys.argv[1]), sys.argv[2] == "handler"
+
+def create(logical_id, properties):
+    logging = properties.get("Logging")
+    if logical_id == "Second":
+        look = lambda: stored[0].get("Group")
+        if by_the_handler:
+            logging.get("Group")
+        else:
+            look()
+            thread = threading.Thread(target=look)
+            thread.start()
+            thread.join()
+    stored.append(logging)
+
+handler = {"create": create}
+Ledger(file).watch("AWS::Test::Thing", handler)
+for name in ("First", "Second"):
+    handler["create"](name, {"Logging": {"Group": "g", "Format": "JSON"}})
+print(file.read_text())
+"""
+
+
+def _ignored(tmp_path: Path, who_looks: str) -> dict[str, list[str]]:
+    done = subprocess.run(
+        [interpreter(), "-c", _LOOKED_AT_LATER, str(tmp_path / "ledger.json"), who_looks],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+def test_what_the_emulator_looks_at_later_is_not_a_provisioners_look(tmp_path: Path) -> None:
+    assert _ignored(tmp_path, "emulator") == {}
+    assert _ignored(tmp_path, "handler") == {"AWS::Test::Thing": ["Logging.Format"]}
 
 
 # Answers FAILED to a Create and counts the Deletes in a bucket-free way: its own environment.

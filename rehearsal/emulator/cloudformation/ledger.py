@@ -37,8 +37,6 @@ class Record:
         """Dictionaries whose keys were looked up one by one."""
         self.whole: set[str] = set()
         """Dictionaries that were copied or iterated."""
-        self.active = 0
-        """Handler calls in progress; a look at a stored dictionary later is not a handler's."""
 
     def ignored(self) -> list[str]:
         """Paths that a handler passed by."""
@@ -61,32 +59,56 @@ class Record:
         return sorted(path for path in missed if parent(path) not in missed)
 
 
+class _Call:
+    """One call of a handler: only what its own thread looks up while it lasts is the handler's.
+
+    The emulator keeps the dictionaries and looks at them later, while it runs a function, and
+    that may be while the handler of another resource of the type is at work.
+    """
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self._thread: int | None = threading.get_ident()
+
+    def end(self) -> None:
+        self._thread = None
+
+    @property
+    def is_looking(self) -> bool:
+        return self._thread == threading.get_ident()
+
+
 class _Watched(dict[str, Any]):
     """A dictionary that notes which of its keys are looked up."""
 
-    def __init__(self, content: dict[str, Any], record: Record, path: str = "") -> None:
+    def __init__(self, content: dict[str, Any], call: _Call, path: str = "") -> None:
         super().__init__(content)
-        self._record = record
+        self._call = call
+        self._record = record = call.record
         self._path = path
         record.offered.update(self._child(key) for key in content)
+
+    def is_of(self, call: _Call) -> bool:
+        """Return whether this is watched for that call, and not for one that is over."""
+        return self._call is call
 
     def _child(self, key: object) -> str:
         return f"{self._path}.{key}" if self._path else str(key)
 
     def _note(self, key: object) -> None:
-        if not self._record.active:
+        if not self._call.is_looking:
             return
         self._record.opened.add(self._path)
         self._record.read.add(self._child(key))
 
     def _note_all(self) -> None:
-        if not self._record.active:
+        if not self._call.is_looking:
             return
         self._record.whole.add(self._path)
         self._record.read.update(self._child(key) for key in self.keys())
 
     def _wrap(self, key: object, value: Any) -> Any:
-        return _watched(value, self._record, self._child(key))
+        return _watched(value, self._call, self._child(key))
 
     def __getitem__(self, key: str) -> Any:
         self._note(key)
@@ -129,11 +151,11 @@ class _Watched(dict[str, Any]):
         return (dict, (dict(super().items()),))
 
 
-def _watched(value: Any, record: Record, path: str) -> Any:
-    if isinstance(value, dict) and not isinstance(value, _Watched):
-        return _Watched(value, record, path)
+def _watched(value: Any, call: _Call, path: str) -> Any:
+    if isinstance(value, dict) and not (isinstance(value, _Watched) and value.is_of(call)):
+        return _Watched(value, call, path)
     if isinstance(value, list) and any(isinstance(entry, dict) for entry in value):
-        return [_watched(entry, record, f"{path}[]") for entry in value]
+        return [_watched(entry, call, f"{path}[]") for entry in value]
     return value
 
 
@@ -163,22 +185,21 @@ class Ledger:
         """Wrap the properties given to a handler's create, update and delete."""
 
         def watching(function: Callable[..., Any], positions: tuple[int, ...]) -> Any:
-            def call(*arguments: Any, **named: Any) -> Any:
+            def watched(*arguments: Any, **named: Any) -> Any:
                 if _NOT_OURS in arguments:
                     return function(*arguments, **named)
-                record = self._record(resource_type)
+                call = _Call(self._record(resource_type))
                 given = [
-                    _Watched(value or {}, record) if place in positions else value
+                    _Watched(value or {}, call) if place in positions else value
                     for place, value in enumerate(arguments)
                 ]
-                record.active += 1
                 try:
                     return function(*given, **named)
                 finally:
-                    record.active -= 1
+                    call.end()
                     self._write()
 
-            return call
+            return watched
 
         # create(logical_id, properties, …), update(id, old, new, …), delete(id, properties, …)
         for verb, positions in (("create", (1,)), ("update", (1, 2)), ("delete", (1,))):
