@@ -21,6 +21,7 @@ from customization.errors import (
     AttemptsUsedError,
     BusyTableError,
     CustomizationError,
+    JobRequestError,
     NameTakenError,
     QuotaError,
     StaleRequestError,
@@ -108,7 +109,7 @@ class Lifecycle:
         """Answer one request of CloudFormation; raises StaleRequestError for an old one."""
         match event.request_type:
             case RequestType.CREATE:
-                job = self._request(event)
+                job = self._read(event.properties)
                 self._refuse_stale(event)
                 return self._ensure(job, event=event, old=None)
             case RequestType.UPDATE:
@@ -146,7 +147,7 @@ class Lifecycle:
         that replaced it: the old job is current again whatever became of it, and nothing is
         trained, as CloudFormation asks for the state before and not for a new attempt.
         """
-        job = self._request(event)
+        job = self._read(event.properties)
         self._refuse_stale(event)
         old = _parse(event.physical_id, event.old_properties)
         if old is not None:
@@ -176,11 +177,14 @@ class Lifecycle:
     ) -> OnEventResult:
         """Make an id its resource's current one, with the newest request; nothing is trained.
 
-        What an earlier Update put into its place, and CloudFormation never took, is the
-        follower's: it asks CloudFormation, while this event may be a late one.
+        `by` is the id that its stack goes back from. What an earlier Update put into its place,
+        and CloudFormation never took, is the follower's: it asks CloudFormation.
         """
         for _ in range(MOST_LOOKS):
             row = self.table.read(str(owner))
+            if by is None and row is not None and not self._is_current(row, event=event):
+                self.logger.info("not current: left alone", extra={"physical_id": str(owner)})
+                break
             if self.table.change(
                 str(owner),
                 {
@@ -190,7 +194,7 @@ class Lifecycle:
                 },
                 once={"State": RowState.SUBMITTED},
                 remove=_MARKS,
-                when=_as_held(row),
+                when=_as_read(row),
             ):
                 break
         else:
@@ -202,6 +206,26 @@ class Lifecycle:
             follow=Follow.QUEUE if waits else Follow.NOTHING,
             state=State.QUEUED if waits else State.SUBMITTED,
         )
+
+    def _is_current(self, row: Row, *, event: ResourceEvent) -> bool:
+        """Return whether an Update that names an id and wants its content may change its row.
+
+        Not when it is deleted, another stack's, or replaced by an update that this one does not
+        undo: then the request comes late, or after a rollback that never came, and nothing tells
+        which. The marks stay until the follower has asked CloudFormation.
+        """
+        if row.deleted_at is not None or not _is_of(row, event=event):
+            return False
+        if row.superseded_by is None:
+            return True
+        try:
+            undone = self._read(event.old_properties)
+        except JobRequestError:
+            return False  # Bedrock was never asked for it
+        replaced_by = parse_physical_id(
+            physical_id=row.superseded_by, environment=undone.environment, job=undone.job
+        )
+        return replaced_by is not None and replaced_by.digest == undone.digest
 
     def _ensure(
         self, job: JobRequest, *, event: ResourceEvent, old: PhysicalId | None
@@ -305,16 +329,9 @@ class Lifecycle:
             if row is None or row.state is not RowState.COMPLETED:
                 values["State"] = RowState.SUBMITTED
             once = {"SubmittedAt": self._time}
-        unchanged = When(
-            equal={
-                "RequestId": (row.request_id if row else None,),
-                "State": (row.state.value if row else None,),
-                "DeletedAt": (row.deleted_at.isoformat() if row and row.deleted_at else None,),
-            }
-        )
         # An attribute can be written once or removed, not both.
         once = {key: value for key, value in once.items() if key not in remove}
-        return self.table.change(str(owner), values, once=once, remove=remove, when=unchanged)
+        return self.table.change(str(owner), values, once=once, remove=remove, when=_as_read(row))
 
     def _replace(self, old: PhysicalId, *, by: PhysicalId, event: ResourceEvent) -> None:
         """Mark an id as replaced."""
@@ -335,7 +352,7 @@ class Lifecycle:
         for holder in row.formerly:
             if (holder["StackId"], holder["LogicalId"]) == ours:
                 formerly = [*row.formerly, row.held]
-                self.table.hand(row, to=holder, formerly=formerly, when=_as_held(row))
+                self.table.hand(row, to=holder, formerly=formerly, when=_as_read(row))
 
     def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
         found = find_job(bedrock=self.bedrock, name=str(owner))
@@ -390,11 +407,7 @@ class Lifecycle:
             self.logger.info("not its turn", extra={"job_name": name})
             return
         try:
-            job = JobRequest.from_properties(
-                json.loads(row.request),
-                service_model=self.bedrock.meta.service_model,
-                show_values=False,
-            )
+            job = self._read(json.loads(row.request))
             check_data(s3=self.s3(), job=job)
             self._submit(owner, job=job)
         except QuotaError as error:
@@ -493,7 +506,7 @@ class Lifecycle:
         row = self.table.read(str(owner))
         if row is None:
             row = self._rediscovered(owner, event=event)
-        if row is None or (row.stack_id, row.logical_id) != (event.stack_id, event.logical_id):
+        if row is None or not _is_of(row, event=event):
             self.logger.info("not this stack's", extra={"physical_id": str(owner)})
             return _gone(str(owner))
         if row.superseded_by is not None and row.deleted_at is None:
@@ -624,9 +637,9 @@ class Lifecycle:
     def _time(self) -> str:
         return self.now().isoformat()
 
-    def _request(self, event: ResourceEvent) -> JobRequest:
+    def _read(self, properties: Mapping[str, object]) -> JobRequest:
         return JobRequest.from_properties(
-            event.properties,
+            properties,
             service_model=self.bedrock.meta.service_model,
             show_values=False,
         )
@@ -656,16 +669,24 @@ def _kept(properties: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in properties.items() if key != "ServiceToken"}
 
 
+def _is_of(row: Row, *, event: ResourceEvent) -> bool:
+    return (row.stack_id, row.logical_id) == (event.stack_id, event.logical_id)
+
+
 def _of_stack(event: ResourceEvent) -> When:
     return When(equal={"StackId": (event.stack_id,)})
 
 
-def _as_held(row: Row | None) -> When:
-    """Return the condition that a row belongs to whom it belonged to when it was read."""
+def _as_read(row: Row | None) -> When:
+    """Return the condition that a row is as it was judged: none, or the same one's in all marks."""
+    deleted = row.deleted_at.isoformat() if row and row.deleted_at else None
     return When(
         equal={
             "StackId": (row.stack_id if row else None,),
             "RequestId": (row.request_id if row else None,),
+            "State": (row.state.value if row else None,),
+            "SupersededBy": (row.superseded_by if row else None,),
+            "DeletedAt": (deleted,),
         }
     )
 

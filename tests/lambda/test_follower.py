@@ -353,6 +353,78 @@ def test_a_model_of_a_failed_update_goes_though_its_id_had_once_been_accepted(
     assert len(aws.models) == 2
 
 
+def replaced_and_late(
+    aws: FakeAws, resource: Resource
+) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    """Return an id with a model, the one that replaced it, its properties, and a late Update.
+
+    The late Update was cancelled before the replacement: it wants the old content, with another
+    policy and another subnet.
+    """
+    resource.properties |= {"OnReplace": "keep-model", "OnDelete": "delete-model"}
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    resource.at_rest()
+    wanted = {**copy.deepcopy(resource.properties), "OnReplace": "delete-model"}
+    wanted["Request"]["vpcConfig"]["subnetIds"] = ["subnet-9z"]
+    late = {
+        **resource.last,
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": old,
+        "OldResourceProperties": resource.properties,
+        "ResourceProperties": wanted,
+    }
+    before = resource.properties
+    new = resource.update(other_run(resource, "2"))["PhysicalResourceId"]
+    return old, new, before, late
+
+
+@pytest.mark.parametrize("cleaned_up", ["before", "after", "never"])
+def test_a_late_update_of_a_replaced_job_takes_neither_mark_nor_model(
+    cleaned_up: str, aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, late = replaced_and_late(aws, resource)
+    if cleaned_up == "before":
+        resource.delete(old, before)
+    row = dict(aws.items[old])
+    assert call_submitter(aws, late) is not None, "nobody knows that it is late"
+    assert aws.items[old] == row
+    if cleaned_up == "after":
+        resource.delete(old, before)
+    resource.at_rest("UPDATE_COMPLETE", new)
+    for _ in range(3):
+        aws.now += timedelta(minutes=20)
+        sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [old]
+    aws.end_job(new, "Completed")
+    sweep(aws)
+    assert len(aws.models) == 2, "the late one's policy was never accepted"
+
+
+def test_a_rollback_under_the_old_id_takes_the_mark_of_the_update_that_it_undoes(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, _ = replaced_and_late(aws, resource)
+    # The answer is lost: CloudFormation goes back with the old id in its hand.
+    resource.physical_id = old
+    resource.update(before)
+    assert "SupersededBy" not in aws.items[old]
+    resource.delete()
+    assert aws.models == {}, "it is a deletion, by OnDelete"
+
+
+def test_a_late_update_of_a_deleted_job_does_not_bring_it_back(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, _, before, late = replaced_and_late(aws, resource)
+    resource.physical_id = old
+    resource.update(before)
+    resource.delete()
+    call_submitter(aws, late)
+    assert "DeletedAt" in aws.items[old]
+
+
 def test_a_wrong_mark_is_taken_back(aws: FakeAws, resource: Resource) -> None:
     old = resource.create()["PhysicalResourceId"]
     resource.update(other_run(resource, "2"))
@@ -521,7 +593,7 @@ def test_a_job_that_a_late_update_took_is_deleted_as_any_other(
     assert resource.is_complete() == {"IsComplete": False}
 
 
-def test_an_unchanged_job_of_a_stack_that_is_gone_gives_back_what_it_took(
+def test_an_unchanged_job_of_a_stack_that_is_gone_takes_nothing(
     aws: FakeAws, properties: dict[str, Any]
 ) -> None:
     gone = Resource(aws=aws, properties=copy.deepcopy(properties), stack=STACK.format("gone"))
@@ -543,7 +615,7 @@ def test_an_unchanged_job_of_a_stack_that_is_gone_gives_back_what_it_took(
     resource.at_rest()
     assert json.loads(aws.items[name]["Formerly"]) == [], "who gave it up has no claim"
     call_submitter(aws, late)
-    assert aws.items[name]["StackId"] == gone.stack
+    assert aws.items[name]["StackId"] == resource.stack
     aws.now += timedelta(minutes=20)
     sweep(aws)
     assert len(aws.models) == 1
