@@ -405,7 +405,7 @@ def test_a_late_update_of_a_replaced_job_takes_neither_mark_nor_model(
 def test_a_rollback_under_the_old_id_takes_the_mark_of_the_update_that_it_undoes(
     aws: FakeAws, resource: Resource
 ) -> None:
-    old, new, before, _ = replaced_and_late(aws, resource)
+    old, _, before, _ = replaced_and_late(aws, resource)
     # The answer is lost: CloudFormation goes back with the old id in its hand.
     resource.physical_id = old
     resource.update(before)
