@@ -84,11 +84,9 @@ class Act(StrEnum):
     ANNOUNCE = "announce"
     """Tell the topic and the alarm."""
     GIVE_BACK = "give back"
-    """Let the row belong to the resource again that it was taken from."""
+    """Let an earlier claim on the row stand again."""
     RESTORE = "restore"
     """Take back the mark of a replacement that did not come about."""
-    SUPERSEDE = "supersede"
-    """Mark the row as replaced by what its resource stands for."""
     DELETE = "mark as unwanted"
     """Mark the row: nobody wants its job any more."""
     STOP = "stop"
@@ -138,7 +136,7 @@ def next_step(
 
     `job` is the row's job in Bedrock if it is there and carries our owner tags; `successor` says
     what became of the id that took its place, and counts for superseded rows alone. `claimed`
-    says that the row was taken from a resource whose stack is still there.
+    says that an earlier claim on the row is kept whose stack is still there.
     """
     return (
         _record(row=row, job=job, now=now)
@@ -195,7 +193,7 @@ def _by_place(
         case Place.CURRENT:
             return _current(row)
         case Place.STRAY:
-            return _stray(row=row, view=view, claimed=claimed)
+            return _stray(row=row, claimed=claimed)
         case Place.SUPERSEDED:
             return _superseded(row=row, view=view, successor=successor)
 
@@ -208,11 +206,9 @@ def _current(row: Row) -> Step:
     return Step(act=Act.WAIT, why="its job goes on")
 
 
-def _stray(*, row: Row, view: StackView, claimed: bool) -> Step:
+def _stray(*, row: Row, claimed: bool) -> Step:
     if claimed:
-        return Step(act=Act.GIVE_BACK, why="what took it does not stand for it")
-    if row.adopted and view.physical_id is not None:
-        return Step(act=Act.SUPERSEDE, why="a request that failed had gone back to it")
+        return Step(act=Act.GIVE_BACK, why="the request that took it came to nothing")
     return Step(act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more")
 
 

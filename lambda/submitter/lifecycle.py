@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from customization import endings
+from customization import claims, endings
 from customization.decisions import AttemptVerdict, State, judge_attempt
 from customization.errors import (
     AttemptsUsedError,
@@ -157,13 +157,8 @@ class Lifecycle:
                 return self._keep(old, job=job, event=event)
             restored = self._rolled_back_to(job=job, current=old)
             if restored is not None:
-                # The one's mark first: a second call finds the other still marked, and goes on.
-                self.table.change(
-                    str(old),
-                    {"SupersededBy": str(restored), "WentBack": "true"},
-                    remove=["SettledAt"],
-                    when=_of_stack(event),
-                )
+                # This one first: a second call finds the other still marked, and goes on.
+                self._step_back(old, to=restored, event=event)
                 return self._keep(restored, job=job, event=event, by=old)
         return self._ensure(job, event=event, old=old)
 
@@ -189,8 +184,7 @@ class Lifecycle:
                 str(owner),
                 {
                     **_values(job=job, event=event, now=self.now()),
-                    **_holders(row, event=event),
-                    **({"Adopted": "true"} if by else {}),
+                    **_claims_before(row, event=event),
                 },
                 once={"State": RowState.SUBMITTED},
                 remove=_MARKS,
@@ -198,7 +192,7 @@ class Lifecycle:
             ):
                 break
         else:
-            raise BusyTableError(f"the row of {owner} changes all the time: deploy again")
+            raise _busy(owner)
         self.logger.info("same content: no new job", extra={"physical_id": str(owner)})
         waits = row is not None and row.state.value in _NOT_STARTED
         return _answer(
@@ -259,7 +253,7 @@ class Lifecycle:
             if self._open(owner, job=job, event=event, old=old, row=row, found=found):
                 break
         else:
-            raise BusyTableError(f"the row of {owner} changes all the time: deploy again")
+            raise _busy(owner)
         if old is not None:
             self._replace(old, by=owner, event=event)
         if verdict is AttemptVerdict.ADOPT:
@@ -312,7 +306,7 @@ class Lifecycle:
         """Write an id down as wanted; False when its row is not as it was read any more."""
         values = {
             **_values(job=job, event=event, now=self.now()),
-            **_holders(row, event=event),
+            **_claims_before(row, event=event, anew=found is None),
         }
         remove: list[str] = list(_MARKS)
         if old is not None:
@@ -322,10 +316,7 @@ class Lifecycle:
                 values["State"] = RowState.QUEUED
                 remove += _WRITTEN_LATER
             once = {"QueuedAt": self._time}
-            remove.append("Adopted")
         else:
-            if row is not None and (row.superseded_by or row.retired_at):
-                values["Adopted"] = "true"
             if row is None or row.state is not RowState.COMPLETED:
                 values["State"] = RowState.SUBMITTED
             once = {"SubmittedAt": self._time}
@@ -334,25 +325,63 @@ class Lifecycle:
         return self.table.change(str(owner), values, once=once, remove=remove, when=_as_read(row))
 
     def _replace(self, old: PhysicalId, *, by: PhysicalId, event: ResourceEvent) -> None:
-        """Mark an id as replaced."""
+        """Mark an id as replaced, with the policies that its stack had accepted.
+
+        One that has the mark keeps its policies: after a rollback they are older than this event's.
+        """
+        row = self.table.read(str(old))
+        if row is not None and row.superseded_by == str(by):
+            return
         self.table.change(
-            str(old), {"SupersededBy": str(by)}, remove=["SettledAt"], when=_of_stack(event)
+            str(old),
+            {
+                "SupersededBy": str(by),
+                "OnReplace": _policy(event.old_properties, "OnReplace"),
+                "OnDelete": _policy(event.old_properties, "OnDelete"),
+            },
+            remove=["SettledAt"],
+            when=_of_stack(event),
         )
+
+    def _step_back(self, owner: PhysicalId, *, to: PhysicalId, event: ResourceEvent) -> None:
+        """Take an id out of its resource's place, which a rollback gives to another one.
+
+        One that had been replaced before the update that is undone is that again, with the policies
+        of then; another one was never accepted.
+        """
+        for _ in range(MOST_LOOKS):
+            row = self.table.read(str(owner))
+            if row is None or not _is_of(row, event=event) or row.superseded_by == str(to):
+                return
+            before = [each for each in row.claims_before if claims.resource_of(each) == _of(event)]
+            if before:
+                others = [each for each in row.claims_before if each not in before]
+                done = self.table.give_back(row, to=before[-1], keep=others, when=_as_read(row))
+            else:
+                done = self.table.change(
+                    str(owner),
+                    {"SupersededBy": str(to), "WentBack": "true"},
+                    remove=["SettledAt"],
+                    when=_as_read(row),
+                )
+            if done:
+                return
+        raise _busy(owner)
 
     def _reclaim(self, owner: PhysicalId, *, event: ResourceEvent) -> None:
         """Take an id back that another stack's request took from the stack that now names it.
 
-        The other is remembered in turn: which of them stands for the id CloudFormation knows, and
+        The other's claim is kept in turn: which of them stands for the id CloudFormation knows, and
         the follower asks it.
         """
         row = self.table.read(str(owner))
-        if row is None or row.deleted_at is not None:
+        if row is None or row.deleted_at is not None or _is_of(row, event=event):
             return
-        ours = (event.stack_id, event.logical_id)
-        for holder in row.formerly:
-            if (holder["StackId"], holder["LogicalId"]) == ours:
-                formerly = [*row.formerly, row.held]
-                self.table.hand(row, to=holder, formerly=formerly, when=_as_read(row))
+        ours = [each for each in row.claims_before if claims.resource_of(each) == _of(event)]
+        if ours:
+            others = [each for each in row.claims_before if each is not ours[-1]]
+            keep = [*others, row.claim]
+            self.table.give_back(row, to=ours[-1], keep=keep, when=_as_read(row))
 
     def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
         found = find_job(bedrock=self.bedrock, name=str(owner))
@@ -549,12 +578,7 @@ class Lifecycle:
         Its model is the follower's, once the successor is complete. A job that its stack went back
         from is stopped at once, and one that still waits never starts: nobody waits for it.
         """
-        policy = _policy(event.properties, "OnReplace")
-        self.table.change(
-            row.name,
-            {"RetiredAt": self._time, "OnReplace": policy},
-            remove=["SettledAt"],
-        )
+        self.table.change(row.name, {"RetiredAt": self._time}, remove=["SettledAt"])
         self.logger.info("superseded", extra={"physical_id": row.name})
         waits = row.state is RowState.QUEUED
         runs = row.went_back and not row.state.is_final
@@ -669,8 +693,12 @@ def _kept(properties: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in properties.items() if key != "ServiceToken"}
 
 
+def _of(event: ResourceEvent) -> claims.Resource:
+    return event.stack_id, event.logical_id
+
+
 def _is_of(row: Row, *, event: ResourceEvent) -> bool:
-    return (row.stack_id, row.logical_id) == (event.stack_id, event.logical_id)
+    return (row.stack_id, row.logical_id) == _of(event)
 
 
 def _of_stack(event: ResourceEvent) -> When:
@@ -691,14 +719,19 @@ def _as_read(row: Row | None) -> When:
     )
 
 
-def _holders(row: Row | None, *, event: ResourceEvent) -> dict[str, str]:
+def _claims_before(row: Row | None, *, event: ResourceEvent, anew: bool = False) -> dict[str, str]:
+    """Return the attribute that keeps the earlier claims on a row when a request takes it."""
     if row is None:
         return {}
-    return row.holders_after(stack_id=event.stack_id, logical_id=event.logical_id)
+    return {"ClaimsBefore": json.dumps(row.claims_when_taken(taker=_of(event), anew=anew))}
 
 
 def _owner(row: Row) -> PhysicalId | None:
     return parse_physical_id(physical_id=row.name, environment=row.environment, job=row.job)
+
+
+def _busy(owner: PhysicalId) -> BusyTableError:
+    return BusyTableError(f"the row of {owner} changes all the time: deploy again")
 
 
 def _taken(owner: PhysicalId) -> NameTakenError:

@@ -40,6 +40,10 @@ FRAMEWORK_WAITS = timedelta(minutes=30)
 """How long the provider framework waits for a request to be complete."""
 
 
+STUCK = {"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"}
+"""The statuses in which a stack waits for somebody."""
+
+
 class BrokenError(AssertionError):
     """An invariant of the engine does not hold."""
 
@@ -82,6 +86,8 @@ class Stack:
     physical_id: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     operation: Iterator[None] | None = None
 
@@ -327,6 +333,7 @@ class World:
             if not (yield from self._request(stack, flight)):
                 stack.status = "DELETE_FAILED"
                 return
+        stack.kept = {name for name in stack.accepted if self._keeps(stack, name)}
         stack.physical_id, stack.accepted = None, []
         stack.status = "DELETE_COMPLETE"
 
@@ -334,8 +341,10 @@ class World:
         assert flight.answer is not None
         stack.physical_id = flight.answer["PhysicalResourceId"]
         stack.properties = properties
-        if stack.accepted[-1:] != [stack.physical_id]:
-            stack.accepted.append(str(stack.physical_id))
+        name = str(stack.physical_id)
+        stack.policies[name] = properties
+        if stack.accepted[-1:] != [name]:
+            stack.accepted.append(name)
 
     def _request(
         self, stack: Stack, flight: Flight, *, may_be_cancelled: bool = False
@@ -502,6 +511,11 @@ class World:
     def may_lose(self, name: str) -> bool:
         """Return whether a model may be deleted now, as the stacks see it."""
         for stack in self.stacks.values():
+            if name in stack.kept:
+                return False
+            replaced = name in stack.accepted and stack.physical_id != name
+            if replaced and self._keeps(stack, name):
+                return False
             going = stack.status.startswith(("DELETE", "ROLLBACK"))
             if name not in stack.accepted or going:
                 continue
@@ -512,6 +526,12 @@ class World:
             if stack.accepted[-1] == name or not self.ever_completed & set(after):
                 return False
         return True
+
+    def _keeps(self, stack: Stack, name: str) -> bool:
+        """Return whether a stack that leaves an accepted id keeps its model."""
+        if stack.physical_id == name:
+            return bool(stack.properties["OnDelete"] == "keep-model")
+        return bool(stack.policies[name]["OnReplace"] == "keep-model")
 
     # What must hold
 
@@ -606,10 +626,23 @@ class World:
         for id_, times in told.items():
             if times > 1 + self.told_again[id_]:
                 raise BrokenError(f"{id_} was told {times} times")
+        for stack in self.stacks.values():
+            for name in self._left_behind(stack):
+                raise BrokenError(f"the model of {name} outlives its complete successor")
         ledger = self.aws.items.get("ledger", {})
         left = json.loads(ledger.get("Running", "[]")) + json.loads(ledger.get("Waiting", "[]"))
         if [name for name in left if not self._unfinished(self.aws.items[name]["StackId"])]:
             raise BrokenError(f"places are held by {left}")
+
+    def _left_behind(self, stack: Stack) -> Iterator[str]:
+        """Yield the ids whose model a stack has replaced, and by its policy should be gone."""
+        current = self.aws.items.get(str(stack.physical_id), {})
+        if current.get("State") != "Completed" or stack.status in STUCK:
+            return
+        models = {model["modelName"] for model in self.aws.models.values()}
+        for name in models & set(stack.accepted) - {stack.physical_id}:
+            if stack.policies[name]["OnReplace"] == "delete-model":
+                yield name
 
 
 class _Hooked(FakeAws):

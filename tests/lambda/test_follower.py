@@ -466,6 +466,92 @@ def test_deleting_a_stack_stops_every_job_of_its_line(aws: FakeAws, resource: Re
     assert resource.is_complete() == {"IsComplete": True}
 
 
+# A replaced job that is wanted again, by an update that fails
+
+
+def wanted_again(
+    aws: FakeAws, resource: Resource
+) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    """Return a kept model's id and its successor's, and what failed and what was before.
+
+    The update that wants the kept model again wants it with another policy.
+    """
+    resource.properties |= {"OnReplace": "keep-model", "OnDelete": "keep-model"}
+    first = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    before = other_run(resource, "2")
+    new = resource.update(before)["PhysicalResourceId"]
+    resource.delete(old, first)
+    aws.end_job(new, "Completed")
+    resource.at_rest("UPDATE_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    failed = {**first, "OnReplace": "delete-model", "OnDelete": "delete-model"}
+    assert resource.update(failed)["PhysicalResourceId"] == old
+    return old, new, failed, before
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_a_kept_model_is_not_lost_to_the_policy_of_an_update_that_was_undone(
+    clean_up: bool, aws: FakeAws, resource: Resource
+) -> None:
+    old, new, failed, before = wanted_again(aws, resource)
+    assert resource.update(before)["PhysicalResourceId"] == new
+    assert (aws.items[old]["SupersededBy"], aws.items[old]["OnReplace"]) == (new, "keep-model")
+    resource.again()
+    if clean_up:
+        resource.delete(old, failed)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert len(aws.models) == 2
+
+
+def test_a_kept_model_is_not_lost_to_the_policy_of_an_update_whose_answer_was_lost(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, _, before = wanted_again(aws, resource)
+    resource.physical_id = new
+    resource.update(before)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert (aws.items[old]["SupersededBy"], aws.items[old]["OnReplace"]) == (new, "keep-model")
+    assert len(aws.models) == 2
+
+
+def test_a_kept_model_that_an_update_has_back_goes_by_the_policies_of_that_update(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, _, before = wanted_again(aws, resource)
+    resource.delete(new, before)
+    resource.at_rest("UPDATE_COMPLETE", old)
+    sweep(aws)
+    resource.delete()
+    assert [model["modelName"] for model in aws.models.values()] == [new]
+
+
+def test_a_rollback_that_failed_is_continued_without_training_again(
+    aws: FakeAws, resource: Resource
+) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    after = other_run(resource, "2")
+    new = resource.update(after)["PhysicalResourceId"]
+    resource.update(before)
+    # CloudFormation took the rollback's answer for a failure: the resource is still the new one.
+    resource.physical_id, resource.properties = new, after
+    resource.at_rest("UPDATE_ROLLBACK_FAILED", new)
+    for _ in range(2):
+        aws.now += timedelta(minutes=20)
+        sweep(aws)
+    assert aws.items[old]["SupersededBy"] == new
+    assert resource.update(before)["PhysicalResourceId"] == old
+    assert len(aws.jobs) == 2
+
+
 # Late requests of stacks that are gone
 
 
@@ -613,7 +699,7 @@ def test_an_unchanged_job_of_a_stack_that_is_gone_takes_nothing(
     resource = Resource(aws=aws, properties=properties, stack=STACK.format("made-again"))
     assert resource.create()["PhysicalResourceId"] == name
     resource.at_rest()
-    assert json.loads(aws.items[name]["Formerly"]) == [], "who gave it up has no claim"
+    assert json.loads(aws.items[name]["ClaimsBefore"]) == [], "who gave it up has no claim"
     call_submitter(aws, late)
     assert aws.items[name]["StackId"] == resource.stack
     aws.now += timedelta(minutes=20)
