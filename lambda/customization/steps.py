@@ -74,6 +74,8 @@ class Successor(StrEnum):
     COMPLETED = "completed"
     """It, or one that took its place in turn, has a model: this one may go."""
     PENDING = "pending"
+    ELSEWHERE = "elsewhere"
+    """The ids that took its place do not lead to the one that its resource stands for."""
 
 
 class Act(StrEnum):
@@ -87,6 +89,8 @@ class Act(StrEnum):
     """Let an earlier claim on the row stand again."""
     RESTORE = "restore"
     """Take back the mark of a replacement that did not come about."""
+    SUPERSEDE = "supersede"
+    """Mark the row as replaced by what its resource stands for."""
     DELETE = "mark as unwanted"
     """Mark the row: nobody wants its job any more."""
     STOP = "stop"
@@ -215,16 +219,17 @@ def _stray(*, row: Row, claimed: bool) -> Step:
 def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
     if view.may_go_back:
         return Step(act=Act.WAIT, why="its stack may still go back to it")
+    if successor is Successor.ELSEWHERE:
+        return Step(act=Act.SUPERSEDE, why="what took its place was given up, and another has it")
     if row.went_back or (not row.state.is_final and row.state is RowState.QUEUED):
         policy = row.on_replace if successor is Successor.COMPLETED else ModelPolicy.KEEP
         why = "its stack went back to an older job" if row.went_back else "it was replaced unsent"
         return Step(act=Act.DELETE, policy=policy, why=why)
     if row.on_replace is ModelPolicy.DELETE and successor is Successor.COMPLETED:
         return Step(act=Act.DELETE, policy=ModelPolicy.DELETE, why="its successor is complete")
-    if row.on_replace is ModelPolicy.KEEP and row.state.is_final:
-        return Step(act=Act.SETTLE, why="its model is kept")
-    if row.state.is_final and row.state is not RowState.COMPLETED:
-        return Step(act=Act.SETTLE, why="it has no model that could go")
+    has_model = row.state is RowState.COMPLETED and row.on_replace is ModelPolicy.DELETE
+    if row.state.is_final and not has_model:
+        return Step(act=Act.SETTLE, why="its model is kept, or it has none that could go")
     return Step(act=Act.WAIT, why="its successor is not complete")
 
 

@@ -144,7 +144,7 @@ class Sweep:
                 return job is not None and self._delete_model(row=row, job=job)
             case Act.GIVE_BACK:
                 return self._give_back(row)
-            case Act.RESTORE | Act.DELETE | Act.SETTLE | Act.WAIT:
+            case Act.RESTORE | Act.SUPERSEDE | Act.DELETE | Act.SETTLE | Act.WAIT:
                 return self._mark(step, row=row)
 
     def _mark(self, step: Step, *, row: Row) -> bool:
@@ -154,6 +154,8 @@ class Sweep:
         match step.act:
             case Act.RESTORE:
                 values, remove = {"State": row.state}, ("SupersededBy", "WentBack", "RetiredAt")
+            case Act.SUPERSEDE:
+                values = {"SupersededBy": str(self._view(row).physical_id), "RetiredAt": time}
             case Act.DELETE:
                 values = {"DeletedAt": time, "Policy": step.policy or ModelPolicy.KEEP}
             case Act.SETTLE:
@@ -268,7 +270,8 @@ class Sweep:
             if found.state is RowState.COMPLETED and found.deleted_at is None and took_over:
                 return Successor.COMPLETED
             name = found.superseded_by
-        return Successor.PENDING
+        leads = self._view(row).physical_id in {None, *seen}
+        return Successor.PENDING if leads else Successor.ELSEWHERE
 
     # The queue
 

@@ -327,11 +327,9 @@ class Lifecycle:
     def _replace(self, old: PhysicalId, *, by: PhysicalId, event: ResourceEvent) -> None:
         """Mark an id as replaced, with the policies that its stack had accepted.
 
-        One that has the mark keeps its policies: after a rollback they are older than this event's.
+        A mark that is there stays: this request may be late. The follower compares it with what the
+        resource stands for when its stack is at rest.
         """
-        row = self.table.read(str(old))
-        if row is not None and row.superseded_by == str(by):
-            return
         self.table.change(
             str(old),
             {
@@ -340,7 +338,7 @@ class Lifecycle:
                 "OnDelete": _policy(event.old_properties, "OnDelete"),
             },
             remove=["SettledAt"],
-            when=_of_stack(event),
+            when=When(absent=["SupersededBy"], equal={"StackId": (event.stack_id,)}),
         )
 
     def _step_back(self, owner: PhysicalId, *, to: PhysicalId, event: ResourceEvent) -> None:
@@ -699,10 +697,6 @@ def _of(event: ResourceEvent) -> claims.Resource:
 
 def _is_of(row: Row, *, event: ResourceEvent) -> bool:
     return (row.stack_id, row.logical_id) == _of(event)
-
-
-def _of_stack(event: ResourceEvent) -> When:
-    return When(equal={"StackId": (event.stack_id,)})
 
 
 def _as_read(row: Row | None) -> When:

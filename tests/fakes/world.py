@@ -32,7 +32,8 @@ from submitter.handler import answer
 from submitter.lifecycle import Lifecycle
 from tests.fakes.aws import FakeAws, FakeStack, LostError, RefusalError
 
-LIMIT = 2
+LIMITS = (1, 2, 2)
+"""How many jobs may be in progress at once: one or the other, by the world."""
 JOBS = ("tone", "voice", "rank")
 DELIVERY = timedelta(minutes=10)
 """How long Lambda keeps an event that it cannot deliver, as the engine's stack says."""
@@ -40,6 +41,11 @@ FRAMEWORK_WAITS = timedelta(minutes=30)
 """How long the provider framework waits for a request to be complete."""
 
 
+SENT_AGAIN = 0.25
+"""How likely Lambda sends an event again though its function had answered."""
+IN_BETWEEN = 0.2
+"""How likely something else happens before a call of a function."""
+MOST_FOREIGN = 2
 STUCK = {"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"}
 """The statuses in which a stack waits for somebody."""
 
@@ -100,13 +106,20 @@ class Stack:
 class World:
     """Everything, at one moment.
 
-    `faults` says how likely a call fails, a function ends, or an answer is lost.
+    `faults` says how likely a call fails, a function ends, or an answer is lost. Worlds differ in
+    what disturbs them: in one where all does, little comes about ("swarm testing").
+    https://users.cs.utah.edu/~regehr/papers/swarm12.pdf
     """
 
-    def __init__(self, *, seed: int, faults: float = 0.02, base: dict[str, Any]) -> None:
+    def __init__(self, *, seed: int, faults: float = 0.03, base: dict[str, Any]) -> None:
         self.random = Random(seed)  # noqa: S311 - the same again for the same seed
         self.aws = _Hooked(self)
-        self.faults = faults
+        self.faults = faults * self.random.choice([0.3, 1, 1])
+        self.limit = self.random.choice(LIMITS)
+        self.weights = {
+            name: 0 if name in DISTURBANCES and self.random.random() < 0.5 else weight
+            for name, (weight, _) in ACTIONS.items()
+        }
         self.base = base
         self.stacks = {job: Stack(number=index, job=job) for index, job in enumerate(JOBS)}
         self.next_stack = len(JOBS)
@@ -125,7 +138,7 @@ class World:
 
     def step(self) -> None:
         """Let one thing happen, by chance, and look whether all is well."""
-        self.act(self.random.choices(list(ACTIONS), weights=[w for w, _ in ACTIONS.values()])[0])
+        self.act(self.random.choices(list(self.weights), weights=list(self.weights.values()))[0])
 
     def act(self, name: str) -> None:
         """Let a thing of this name happen, and look whether all is well."""
@@ -178,7 +191,7 @@ class World:
                 table=self._table(),
                 topic_arn="made",
                 submitter="made",
-                limit=LIMIT,
+                limit=self.limit,
                 logger=cast("Any", _Quiet()),
                 emit=lambda _: None,
                 now=lambda: aws.now,
@@ -231,7 +244,10 @@ class World:
         elif self.random.random() < 0.5:
             self.aws.validated(name)
         else:
-            self._end(name, self.random.choice(["Completed", "Completed", "Failed", "Stopped"]))
+            self._end(
+                name,
+                self.random.choice(["Completed", "Completed", "Completed", "Failed", "Stopped"]),
+            )
 
     def pass_time(self) -> None:
         """Let time pass; not while a function runs, which has minutes only."""
@@ -240,18 +256,20 @@ class World:
 
     def change_quota(self) -> None:
         """Let other users of the account take up its quota of jobs, or give it back."""
-        self.aws.quota = self.random.choice([1, 100, 100])
+        self.aws.quota = self.random.choice([1, 100, 100, 100])
 
     def change_permissions(self) -> None:
         """Let Bedrock not know the job's role for a while."""
-        self.aws.unknown_until = self.aws.now + timedelta(seconds=self.random.choice([5, 15, 600]))
+        self.aws.unknown_until = self.aws.now + timedelta(
+            seconds=self.random.choice([5, 15, 600, 600])
+        )
 
     def plant_foreign(self) -> None:
         """Let somebody else have a job of a name that we would take."""
         properties = self._properties(self.random.choice(JOBS))
         request = JobRequest.from_properties(properties)
         name = request.name(attempt=1)
-        if self.foreign or name in self.aws.jobs or name in self.aws.items:
+        if len(self.foreign) >= MOST_FOREIGN or name in self.aws.jobs or name in self.aws.items:
             return
         arguments = request.create_arguments(attempt=1)
         arguments["jobTags"] = [{"key": ENVIRONMENT_TAG, "value": "prod"}]
@@ -319,7 +337,7 @@ class World:
         stack.status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
         yield
         # Some emulators, and CloudFormation when it gives up, never send this one.
-        if stack.physical_id != failed_id and self.random.random() < 0.8:
+        if stack.physical_id != failed_id and self.random.random() < 0.6:
             yield from self._request(stack, self._flight("Delete", failed_id, failed))
         stack.status = "UPDATE_ROLLBACK_COMPLETE"
 
@@ -385,7 +403,7 @@ class World:
             except (CustomizationError, ClientError, BotoCoreError):
                 return
             else:
-                if self.random.random() >= self.faults:
+                if self.faults == 0 or self.random.random() >= SENT_AGAIN:
                     flight.answer = json.loads(json.dumps(result))
                     return
             yield
@@ -425,7 +443,7 @@ class World:
         self.aws.stacks[stack.id] = FakeStack(status=stack.status, resources=resources)
 
     def _properties(self, job: str) -> dict[str, Any]:
-        run = self.random.choice(["1", "2", "3"])
+        run = self.random.choice(["1", "1", "2"])
         digest = self.random.choice(["1", "2"])
         request = {
             **self.base["Request"],
@@ -438,7 +456,7 @@ class World:
             "DatasetDigest": digest * 64,
             "Request": request,
             "WaitFor": self.random.choice(["validation", "submission"]),
-            "OnReplace": self.random.choice(["keep-model", "delete-model"]),
+            "OnReplace": self.random.choice(["keep-model", "delete-model", "delete-model"]),
             "OnDelete": self.random.choice(["keep-model", "delete-model"]),
         }
 
@@ -462,7 +480,7 @@ class World:
             bedrock=aws.clients["bedrock"],
             s3=lambda: aws.clients["s3"],
             table=self._table(),
-            limit=LIMIT,
+            limit=self.limit,
             logger=cast("Any", _Quiet()),
             patience=patience,
             now=lambda: aws.now,
@@ -555,8 +573,8 @@ class World:
         for content, number in living.items():
             if number > 1:
                 raise BrokenError(f"{number} living jobs for {content}")
-        if running > LIMIT:
-            raise BrokenError(f"{running} jobs are in progress, {LIMIT} may be")
+        if running > self.limit:
+            raise BrokenError(f"{running} jobs are in progress, {self.limit} may be")
 
     def finish(self) -> None:
         """Let everything come to rest without further faults, and look at what is left."""
@@ -566,9 +584,11 @@ class World:
             if not any(stack.operation for stack in self.stacks.values()):
                 break
             self.go_on()
-            self.move_job()
-            if self.random.random() < 0.2:
+            chance = self.random.random()
+            if chance < 0.2:
                 self.sweep()
+            elif chance < 0.5:
+                self.move_job()
         self._rest()
         current = {stack.physical_id for stack in self.stacks.values() if stack.physical_id}
         accepted = {name for stack in self.stacks.values() for name in stack.accepted}
@@ -667,8 +687,10 @@ class _Hooked(FakeAws):
             raise RefusalError("ThrottlingException", "made up", 429)
         if chance < world.faults * 0.75:
             raise RefusalError("InternalServerException", "made up", 500)
-        if world.depth == 1 and world.random.random() < 0.1:
-            name = world.random.choice(("sweep", "submission", "late", "job", "go on"))
+        if world.depth == 1 and world.random.random() < IN_BETWEEN:
+            name = world.random.choice(
+                ("sweep", "sweep", "sweep", "submission", "late", "job", "go on")
+            )
             world.log.append(f"  in between ({operation}): {name}")
             ACTIONS[name][1](world)
 
@@ -702,15 +724,17 @@ class _Hooked(FakeAws):
 
 
 ACTIONS: dict[str, tuple[int, Callable[[World], None]]] = {
-    "operation": (4, World.start_operation),
-    "go on": (12, World.go_on),
-    "sweep": (3, World.sweep),
+    "operation": (8, World.start_operation),
+    "go on": (18, World.go_on),
+    "sweep": (5, World.sweep),
     "submission": (3, World.deliver_submission),
-    "late": (1, World.deliver_late),
-    "job": (5, World.move_job),
+    "late": (2, World.deliver_late),
+    "job": (4, World.move_job),
     "time": (2, World.pass_time),
-    "quota": (1, World.change_quota),
-    "permissions": (1, World.change_permissions),
-    "foreign": (1, World.plant_foreign),
+    "quota": (2, World.change_quota),
+    "permissions": (3, World.change_permissions),
+    "foreign": (3, World.plant_foreign),
 }
 """What may happen, and how often."""
+DISTURBANCES = frozenset({"late", "quota", "permissions", "foreign"})
+"""What happens in half of the worlds only, each for itself."""

@@ -12,7 +12,7 @@ import pytest
 from bedrock_finetuning import follower as construct
 from bedrock_finetuning import state_table
 from customization.admission import Ledger
-from customization.errors import BusyTableError, StaleRequestError
+from customization.errors import BusyTableError, StaleRequestError, SubmissionError
 from customization.table import Table
 from follower import announcement
 from follower.handler import Environment
@@ -365,6 +365,7 @@ def replaced_and_late(
     old = resource.create()["PhysicalResourceId"]
     aws.end_job(old, "Completed")
     resource.at_rest()
+    sweep(aws)
     wanted = {**copy.deepcopy(resource.properties), "OnReplace": "delete-model"}
     wanted["Request"]["vpcConfig"]["subnetIds"] = ["subnet-9z"]
     late = {
@@ -400,6 +401,46 @@ def test_a_late_update_of_a_replaced_job_takes_neither_mark_nor_model(
     aws.end_job(new, "Completed")
     sweep(aws)
     assert len(aws.models) == 2, "the late one's policy was never accepted"
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_late_update_to_other_content_leaves_the_mark_of_the_one_that_was_accepted(
+    refused: bool, aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, late = replaced_and_late(aws, resource)
+    resource.delete(old, before)
+    late["ResourceProperties"] = {**before, "Run": "3"}
+    if refused:
+        refusal = RefusalError("ValidationException", "The provided model identifier is invalid.")
+        aws.faults.append(Fault("CreateModelCustomizationJob", refusal))
+        with pytest.raises(SubmissionError):
+            call_submitter(aws, late)
+    else:
+        call_submitter(aws, late)
+    assert aws.items[old]["SupersededBy"] == new
+    resource.at_rest("UPDATE_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [old]
+
+
+def test_a_model_whose_successor_was_given_up_goes_after_the_one_that_came_instead(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, _ = replaced_and_late(aws, resource)
+    resource.delete(old, before)
+    aws.end_job(new, "Stopped")
+    sweep(aws)
+    aws.items[old]["OnReplace"] = "delete-model"
+    other = resource.update(other_run(resource, "3"))["PhysicalResourceId"]
+    resource.at_rest("UPDATE_COMPLETE", other)
+    aws.end_job(other, "Completed")
+    # As a row is whose successor's own mark an update that failed took away.
+    aws.items[old]["SupersededBy"] = "dev-tone-0123456789abcdef"
+    sweep(aws)
+    assert aws.items[old]["SupersededBy"] == other
+    sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [other]
 
 
 def test_a_rollback_under_the_old_id_takes_the_mark_of_the_update_that_it_undoes(
