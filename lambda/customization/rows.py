@@ -10,13 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from customization import claims
 from customization.claims import Claim, Resource
 from customization.jobs import JobStatus
 from customization.request import ModelPolicy
+
+SUBMISSION_GRACE: Final = timedelta(minutes=6)
+"""How long a row may be Submitting: the submitter's time limit and a minute."""
 
 
 class RowState(StrEnum):
@@ -181,6 +185,17 @@ class Row:
         return claims.kept_when_taken(
             standing=self.claim, kept=self.claims_before, taker=taker, anew=anew
         )
+
+    @property
+    def policy_when_stray(self) -> ModelPolicy:
+        """What becomes of its model when no resource stands for it.
+
+        OnDelete decides, as for any job that is deleted. A superseded model goes only when both
+        policies let it: its successor may never have had one.
+        """
+        if self.superseded_by is not None and self.on_replace is ModelPolicy.KEEP:
+            return ModelPolicy.KEEP
+        return self.on_delete
 
     def is_going(self, *, completed: bool) -> bool:
         """Whether the job, or its model, is being taken away, so that nobody may adopt it."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from customization.jobs import Job, JobStatus
 from customization.request import ModelPolicy
-from customization.rows import FINAL_OF, Row, RowState
+from customization.rows import FINAL_OF, SUBMISSION_GRACE, Row, RowState
 
 REQUEST_GRACE: Final = timedelta(minutes=15)
 """How long a request may still be under way without its stack showing it.
@@ -22,8 +22,6 @@ REQUEST_GRACE: Final = timedelta(minutes=15)
 The submitter runs for five minutes at most; Lambda keeps an event that it cannot deliver for as
 long as the engine's stack says, which is less than this. A test compares them.
 """
-SUBMISSION_GRACE: Final = timedelta(minutes=6)
-"""How long a submission may be under way: the submitter's time limit and a minute."""
 MISSING_GRACE: Final = timedelta(minutes=15)
 """How long a job that Bedrock has taken may stay invisible."""
 ANNOUNCEMENT_LEASE: Final = timedelta(minutes=6)
@@ -213,7 +211,9 @@ def _current(row: Row) -> Step:
 def _stray(*, row: Row, claimed: bool) -> Step:
     if claimed:
         return Step(act=Act.GIVE_BACK, why="the request that took it came to nothing")
-    return Step(act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more")
+    return Step(
+        act=Act.DELETE, policy=row.policy_when_stray, why="no resource stands for it any more"
+    )
 
 
 def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
@@ -231,17 +231,6 @@ def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
     if row.state.is_final and not has_model:
         return Step(act=Act.SETTLE, why="its model is kept, or it has none that could go")
     return Step(act=Act.WAIT, why="its successor is not complete")
-
-
-def stray_policy(row: Row) -> ModelPolicy:
-    """Return what becomes of the model of an id that no resource stands for.
-
-    OnDelete decides, as for any job that is deleted. A superseded model goes only when both
-    policies let it: its successor may never have had one.
-    """
-    if row.superseded_by is not None and row.on_replace is ModelPolicy.KEEP:
-        return ModelPolicy.KEEP
-    return row.on_delete
 
 
 def _take_away(*, row: Row, job: Job | None, now: datetime) -> Step:

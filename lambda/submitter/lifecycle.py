@@ -45,8 +45,7 @@ from customization.jobs import (
     tags_of,
 )
 from customization.request import JobRequest, ModelPolicy
-from customization.rows import Row, RowState
-from customization.steps import SUBMISSION_GRACE, stray_policy
+from customization.rows import SUBMISSION_GRACE, Row, RowState
 from customization.table import When
 from submitter.preflight import check_data
 from submitter.submission import submit
@@ -546,7 +545,7 @@ class Lifecycle:
             before = _owner(each)
             if before is not None and not each.state.is_final:
                 # It runs with roles and subnets that may go with the stack.
-                taken.append(self._take_away(before, policy=stray_policy(each)))
+                taken.append(self._take_away(before, policy=each.policy_when_stray))
             else:
                 self.table.change(
                     each.name, {}, once={"RetiredAt": self._time}, remove=["SettledAt"]
@@ -575,8 +574,14 @@ class Lifecycle:
 
         Its model is the follower's, once the successor is complete. A job that its stack went back
         from is stopped at once, and one that still waits never starts: nobody waits for it.
+
+        After a rollback that failed this may be the stack's deletion; so a policy to keep, the
+        choice that can be undone, is taken from it, and one to delete is not.
         """
-        self.table.change(row.name, {"RetiredAt": self._time}, remove=["SettledAt"])
+        values = {"RetiredAt": self._time}
+        if _policy(event.properties, "OnDelete") is ModelPolicy.KEEP:
+            values["OnDelete"] = ModelPolicy.KEEP
+        self.table.change(row.name, values, remove=["SettledAt"])
         self.logger.info("superseded", extra={"physical_id": row.name})
         waits = row.state is RowState.QUEUED
         runs = row.went_back and not row.state.is_final

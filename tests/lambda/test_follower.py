@@ -593,6 +593,24 @@ def test_a_rollback_that_failed_is_continued_without_training_again(
     assert len(aws.jobs) == 2
 
 
+@pytest.mark.parametrize("on_delete", ["keep-model", "delete-model"])
+def test_a_stack_that_is_deleted_after_a_rollback_that_failed_keeps_what_either_policy_keeps(
+    on_delete: str, aws: FakeAws, resource: Resource
+) -> None:
+    resource.properties |= {"OnReplace": "delete-model", "OnDelete": "delete-model"}
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    after = {**other_run(resource, "2"), "OnDelete": on_delete}
+    resource.update(after)
+    # Another resource failed, and the rollback's answer was lost: the stack has the old id's mark.
+    resource.delete(old, {**before, "OnDelete": on_delete})
+    resource.gone()
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert len(aws.models) == (1 if on_delete == "keep-model" else 0)
+
+
 # Late requests of stacks that are gone
 
 
