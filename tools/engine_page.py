@@ -145,6 +145,7 @@ def _row(place: Place, state: RowState) -> Row:
         on_delete=ModelPolicy.DELETE,
         policy=ModelPolicy.DELETE,
         superseded_by=OTHER if place is Place.SUPERSEDED else None,
+        claim={"StackId": "stack", "LogicalId": "Job", "OnDelete": ModelPolicy.DELETE},
         announced_at=LONG_AGO if place is not Place.UNKNOWN else None,
         submitted_at=LONG_AGO,
         deleted_at=LONG_AGO if place is Place.DELETED else None,

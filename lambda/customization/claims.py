@@ -10,6 +10,8 @@ stands for the row any more the follower lets the newest of them stand again tha
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from customization.request import ModelPolicy
+
 Claim = Mapping[str, str]
 """Some of a row's attributes, as the table holds them."""
 Resource = tuple[str, str]
@@ -36,6 +38,19 @@ MOST_KEPT: Final = 5
 def resource_of(claim: Claim) -> Resource:
     """Return the resource that a claim speaks of."""
     return claim["StackId"], claim["LogicalId"]
+
+
+def is_of_same(one: Claim, other: Claim) -> bool:
+    """Return whether two claims speak of the same resource."""
+    return resource_of(one) == resource_of(other)
+
+
+def lets_model_go(claim: Claim) -> bool:
+    """Return whether by a claim a model may be deleted that its resource wants no more."""
+    policies = [claim["OnDelete"]]
+    if was_replaced(claim):
+        policies.append(claim["OnReplace"])
+    return ModelPolicy.KEEP not in policies
 
 
 def was_replaced(claim: Claim) -> bool:

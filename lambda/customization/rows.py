@@ -191,11 +191,12 @@ class Row:
         """What becomes of its model when no resource stands for it.
 
         OnDelete decides, as for any job that is deleted. A superseded model goes only when both
-        policies let it: its successor may never have had one.
+        policies let it: its successor may never have had one. What its stack had said before a
+        request took the row counts too: that request may have failed.
         """
-        if self.superseded_by is not None and self.on_replace is ModelPolicy.KEEP:
-            return ModelPolicy.KEEP
-        return self.on_delete
+        own = [each for each in self.claims_before if claims.is_of_same(each, self.claim)]
+        goes = all(claims.lets_model_go(each) for each in (*own, self.claim))
+        return ModelPolicy.DELETE if goes else ModelPolicy.KEEP
 
     def is_going(self, *, completed: bool) -> bool:
         """Whether the job, or its model, is being taken away, so that nobody may adopt it."""
