@@ -655,13 +655,17 @@ class World:
             raise BrokenError(f"places are held by {left}")
 
     def _left_behind(self, stack: Stack) -> Iterator[str]:
-        """Yield the ids whose model a stack has replaced, and by its policy should be gone."""
+        """Yield the ids whose model a stack has replaced, and by its policy should be gone.
+
+        Of a job that its stack went back from, and that ends while it is stopped, it is kept.
+        """
         current = self.aws.items.get(str(stack.physical_id), {})
         if current.get("State") != "Completed" or stack.status in STUCK:
             return
         models = {model["modelName"] for model in self.aws.models.values()}
         for name in models & set(stack.accepted) - {stack.physical_id}:
-            if stack.policies[name]["OnReplace"] == "delete-model":
+            went_back = "WentBack" in self.aws.items[name]
+            if stack.policies[name]["OnReplace"] == "delete-model" and not went_back:
                 yield name
 
 
