@@ -58,6 +58,11 @@ def was_replaced(claim: Claim) -> bool:
     return "SupersededBy" in claim
 
 
+def is_replaced_for_now(claim: Claim | None, *, by: str) -> bool:
+    """Return whether a claim says that an id took its place in an update that may be undone."""
+    return claim is not None and claim.get("SupersededBy") == by and "RetiredAt" not in claim
+
+
 def kept_when_taken(
     *, standing: Claim, kept: Sequence[Claim], taker: Resource, anew: bool
 ) -> list[Claim]:

@@ -194,9 +194,18 @@ class Row:
         policies let it: its successor may never have had one. What its stack had said before a
         request took the row counts too: that request may have failed.
         """
-        own = [each for each in self.claims_before if claims.is_of_same(each, self.claim)]
-        goes = all(claims.lets_model_go(each) for each in (*own, self.claim))
+        before = self.own_claim_before
+        goes = claims.lets_model_go(self.claim) and (not before or claims.lets_model_go(before))
         return ModelPolicy.DELETE if goes else ModelPolicy.KEEP
+
+    @property
+    def own_claim_before(self) -> Claim | None:
+        """What the row said of its resource before the request that has it now, if that took it.
+
+        There is one only when the row was a replaced one then.
+        """
+        own = [each for each in self.claims_before if claims.is_of_same(each, self.claim)]
+        return own[-1] if own else None
 
     def is_going(self, *, completed: bool) -> bool:
         """Whether the job, or its model, is being taken away, so that nobody may adopt it."""

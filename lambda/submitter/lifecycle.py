@@ -350,10 +350,10 @@ class Lifecycle:
             row = self.table.read(str(owner))
             if row is None or not _is_of(row, event=event) or row.superseded_by == str(to):
                 return
-            before = [each for each in row.claims_before if claims.resource_of(each) == _of(event)]
-            if before:
-                others = [each for each in row.claims_before if each not in before]
-                done = self.table.give_back(row, to=before[-1], keep=others, when=_as_read(row))
+            before = row.own_claim_before
+            if before is not None:
+                others = [each for each in row.claims_before if not claims.is_of_same(each, before)]
+                done = self.table.give_back(row, to=before, keep=others, when=_as_read(row))
             else:
                 done = self.table.change(
                     str(owner),
@@ -403,7 +403,10 @@ class Lifecycle:
         return {**answer, "SubmittedAt": self._time}
 
     def _rolled_back_to(self, *, job: JobRequest, current: PhysicalId) -> PhysicalId | None:
-        """Return the id of a content that `current` replaced in an update that is not final."""
+        """Return the id of a content that `current` replaced in an update that is not final.
+
+        Or had replaced, when a rollback went back to it already and is continued.
+        """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             candidate = PhysicalId(
                 environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
@@ -411,8 +414,8 @@ class Lifecycle:
             row = self.table.read(str(candidate))
             if row is None:
                 return None
-            replaced = row.superseded_by == str(current) and row.deleted_at is None
-            if replaced and row.retired_at is None:
+            said = row.claim if row.superseded_by is not None else row.own_claim_before
+            if row.deleted_at is None and claims.is_replaced_for_now(said, by=str(current)):
                 return candidate
         return None
 

@@ -573,8 +573,9 @@ def test_a_kept_model_that_an_update_has_back_goes_by_the_policies_of_that_updat
     assert [model["modelName"] for model in aws.models.values()] == [new]
 
 
+@pytest.mark.parametrize("minutes", [1, 20])
 def test_a_rollback_that_failed_is_continued_without_training_again(
-    aws: FakeAws, resource: Resource
+    minutes: int, aws: FakeAws, resource: Resource
 ) -> None:
     before = copy.deepcopy(resource.properties)
     old = resource.create()["PhysicalResourceId"]
@@ -586,11 +587,13 @@ def test_a_rollback_that_failed_is_continued_without_training_again(
     resource.physical_id, resource.properties = new, after
     resource.at_rest("UPDATE_ROLLBACK_FAILED", new)
     for _ in range(2):
-        aws.now += timedelta(minutes=20)
+        aws.now += timedelta(minutes=minutes)
         sweep(aws)
-    assert aws.items[old]["SupersededBy"] == new
+    assert (aws.items[old].get("SupersededBy") == new) == (minutes == 20)
     assert resource.update(before)["PhysicalResourceId"] == old
     assert len(aws.jobs) == 2
+    resource.delete(new, after)
+    assert aws.jobs[new]["status"] == "Stopping"
 
 
 @pytest.mark.parametrize("on_delete", ["keep-model", "delete-model"])
