@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from customization.decisions import judge_attempt
@@ -40,6 +41,36 @@ to be done is written into the row before it is done, and every write depends on
 """
 
 
+_CLAIMS = """\
+## Whose a row is: marks and claims
+
+Two rows matter in every update: the one that its resource has, *A*, and the one that it wants, *B*.
+
+- An Update from A to B marks A: `SupersededBy` is B. The first mark stands; the policies of A are
+  those that its stack had accepted. CloudFormation's clean-up Delete of A adds `RetiredAt`.
+- A rollback is an Update from B to A before that clean-up. It takes the mark from A, marks B as
+  `WentBack`, and trains nothing. When CloudFormation has only A in its hand, it comes as an Update
+  of A whose old properties are B's, and takes that mark away and no other.
+- An Update of A that changes no content and finds A replaced, deleted or another stack's is a late
+  one, and changes nothing.
+
+What a row says of its resource (the attributes of `claims.PARTS`) is its *claim*. A request that
+wants a row writes its own claim over it and can still fail, or be a late one of a stack that is
+gone. So the row keeps the claims before, in `ClaimsBefore`: those of other resources, and of its
+own resource the one by which it was a replaced row. Who gave the row up by its Delete has none.
+
+| what is found | who | what is done with the claims |
+| --- | --- | --- |
+| a request wants the row | submitter | its claim stands, the one before is kept |
+| a rollback leaves a row that was a replaced one before | submitter | that claim stands again |
+| a request of a resource whose row another one took | submitter | its claim stands, both are kept |
+| no resource stands for it, a claim's stack is still there | follower | that claim stands again |
+| no resource stands for it, its stack is gone | follower | one that keeps the model is believed |
+
+The follower asks CloudFormation, when a stack is at rest, and mends the marks by its word:
+"""
+
+
 def render_engine() -> str:
     """Return the whole page in markdown."""
     parts = [
@@ -47,7 +78,10 @@ def render_engine() -> str:
         _diagram(),
         "\n## When a job is wanted: each attempt's name in turn\n",
         _attempts(),
-        "\n## What the follower does next about a row\n",
+        f"\n{_CLAIMS}",
+        _marks(),
+        "",
+        "## What the follower does next about a row\n",
         "Columns: the job in Bedrock, if it carries our owner tags. It looks, does one thing, and",
         "looks again, until there is nothing to do. Both policies are `delete-model` here and the",
         "successor is complete; all times of grace are over.\n",
@@ -94,6 +128,39 @@ def _attempts() -> str:
                         )
                     )
     return _table(("job", "our tags", "being taken away", "model alive", "verdict"), rows)
+
+
+def _marks() -> str:
+    """Return what the follower does about a completed job's marks when its stack is at rest."""
+    rows = []
+    for marked in (True, False):
+        for stands_for in (NAME, OTHER):
+            for successor in Successor if marked and stands_for == OTHER else (Successor.PENDING,):
+                for claimed in (False,) if marked else (True, False):
+                    row = replace(
+                        _row(Place.CURRENT, RowState.COMPLETED),
+                        superseded_by=OTHER if marked else None,
+                    )
+                    step = next_step(
+                        row=row,
+                        job=_job(JobStatus.COMPLETED),
+                        view=StackView(phase=StackPhase.SETTLED, physical_id=stands_for),
+                        successor=successor,
+                        now=NOW,
+                        claimed=claimed,
+                    )
+                    rows.append(
+                        (
+                            _yes(marked),
+                            "this one" if stands_for == NAME else "another",
+                            successor.value if marked and stands_for == OTHER else "",
+                            "" if marked else _yes(claimed),
+                            step.act.value,
+                            step.why,
+                        )
+                    )
+    head = ("replaced", "its resource stands for", "successor", "earlier claim", "step", "why")
+    return _table(head, rows)
 
 
 def _steps(place: Place) -> str:
@@ -145,6 +212,7 @@ def _row(place: Place, state: RowState) -> Row:
         on_delete=ModelPolicy.DELETE,
         policy=ModelPolicy.DELETE,
         superseded_by=OTHER if place is Place.SUPERSEDED else None,
+        claim={"StackId": "stack", "LogicalId": "Job", "OnDelete": ModelPolicy.DELETE},
         announced_at=LONG_AGO if place is not Place.UNKNOWN else None,
         submitted_at=LONG_AGO,
         deleted_at=LONG_AGO if place is Place.DELETED else None,

@@ -10,11 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
+from customization import claims
+from customization.claims import Claim, Resource
 from customization.jobs import JobStatus
 from customization.request import ModelPolicy
+
+SUBMISSION_GRACE: Final = timedelta(minutes=6)
+"""How long a row may be Submitting: the submitter's time limit and a minute."""
 
 
 class RowState(StrEnum):
@@ -94,35 +100,14 @@ The tests by chance make no other.
 """
 
 
-OF_ITS_HOLDER = (
-    "StackId",
-    "LogicalId",
-    "RequestId",
-    "RequestedAt",
-    "Request",
-    "OnReplace",
-    "OnDelete",
-    "Supersedes",
-    "SupersededBy",
-    "WentBack",
-    "RetiredAt",
-    "Adopted",
-)
-"""What a row says of the resource that it belongs to, and not of its job."""
-MOST_HOLDERS = 5
-"""How many resources are remembered that a row was taken from."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One row of the table; times are None until what they tell has happened.
 
     `superseded_by` is the id that took this one's place in its resource, `went_back` says that it
-    was an older one, by a rollback. `adopted` says that it had been replaced when it was wanted
-    again: when the request that wants it fails, it is a replaced one as before. `retired_at` is
-    when CloudFormation's clean-up came.
-    `held` is what it says of its resource, as text; `formerly` are the same of resources that it
-    was taken from by another stack's request and that had not given it up, newest last.
+    was an older one, by a rollback. `retired_at` is when CloudFormation's clean-up came.
+    `claim` is what the row says of its resource, `claims_before` what it said of others, or of the
+    same one, when requests took it, oldest first: see customization.claims.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
     `policy` says so, its model deleted. `settled_at` says that nothing is left to do.
     """
@@ -143,7 +128,6 @@ class Row:
     superseded_by: str | None = None
     supersedes: str | None = None
     went_back: bool = False
-    adopted: bool = False
     submitting_at: datetime | None = None
     submitted_at: datetime | None = None
     refused_at: datetime | None = None
@@ -154,8 +138,8 @@ class Row:
     deleted_at: datetime | None = None
     model_deleted_at: datetime | None = None
     settled_at: datetime | None = None
-    held: Mapping[str, str] = field(default_factory=dict)
-    formerly: Sequence[Mapping[str, str]] = ()
+    claim: Claim = field(default_factory=dict)
+    claims_before: Sequence[Claim] = ()
 
     @classmethod
     def parse(cls, item: Mapping[str, str]) -> Row:
@@ -177,7 +161,6 @@ class Row:
             superseded_by=item.get("SupersededBy"),
             supersedes=item.get("Supersedes"),
             went_back=item.get("WentBack") == "true",
-            adopted=item.get("Adopted") == "true",
             submitting_at=_moment(item, "SubmittingAt"),
             submitted_at=_moment(item, "SubmittedAt"),
             refused_at=_moment(item, "RefusedAt"),
@@ -188,22 +171,41 @@ class Row:
             deleted_at=_moment(item, "DeletedAt"),
             model_deleted_at=_moment(item, "ModelDeletedAt"),
             settled_at=_moment(item, "SettledAt"),
-            held={key: item[key] for key in OF_ITS_HOLDER if key in item},
-            formerly=tuple(json.loads(item.get("Formerly", "[]"))),
+            claim={key: item[key] for key in claims.PARTS if key in item},
+            claims_before=tuple(json.loads(item.get("ClaimsBefore", "[]"))),
         )
 
-    def holders_after(self, *, stack_id: str, logical_id: str) -> dict[str, str]:
-        """Return the attribute that remembers who had this row, for when a resource takes it.
+    def claims_when_taken(self, *, taker: Resource, anew: bool = False) -> list[Claim]:
+        """Return the claims to keep when a resource's request takes the row.
 
-        The request that takes it may be a late one of a stack that is gone. Whoever had given the
-        row up, by its Delete, is not remembered.
+        Whoever had given the row up, by its Delete, has none.
         """
-        holders: list[Mapping[str, str]] = []
-        if self.deleted_at is None:
-            holders = [*self.formerly, self.held]
-        taker = (stack_id, logical_id)
-        others = [each for each in holders if (each["StackId"], each["LogicalId"]) != taker]
-        return {"Formerly": json.dumps(others[-MOST_HOLDERS:])}
+        if self.deleted_at is not None:
+            return []
+        return claims.kept_when_taken(
+            standing=self.claim, kept=self.claims_before, taker=taker, anew=anew
+        )
+
+    @property
+    def policy_when_stray(self) -> ModelPolicy:
+        """What becomes of its model when no resource stands for it.
+
+        OnDelete decides, as for any job that is deleted. A superseded model goes only when both
+        policies let it: its successor may never have had one. What its stack had said before a
+        request took the row counts too: that request may have failed.
+        """
+        before = self.own_claim_before
+        goes = claims.lets_model_go(self.claim) and (not before or claims.lets_model_go(before))
+        return ModelPolicy.DELETE if goes else ModelPolicy.KEEP
+
+    @property
+    def own_claim_before(self) -> Claim | None:
+        """What the row said of its resource before the request that has it now, if that took it.
+
+        There is one only when the row was a replaced one then.
+        """
+        own = [each for each in self.claims_before if claims.is_of_same(each, self.claim)]
+        return own[-1] if own else None
 
     def is_going(self, *, completed: bool) -> bool:
         """Whether the job, or its model, is being taken away, so that nobody may adopt it."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from customization.jobs import Job, JobStatus
 from customization.request import ModelPolicy
-from customization.rows import FINAL_OF, Row, RowState
+from customization.rows import FINAL_OF, SUBMISSION_GRACE, Row, RowState
 
 REQUEST_GRACE: Final = timedelta(minutes=15)
 """How long a request may still be under way without its stack showing it.
@@ -22,8 +22,6 @@ REQUEST_GRACE: Final = timedelta(minutes=15)
 The submitter runs for five minutes at most; Lambda keeps an event that it cannot deliver for as
 long as the engine's stack says, which is less than this. A test compares them.
 """
-SUBMISSION_GRACE: Final = timedelta(minutes=6)
-"""How long a submission may be under way: the submitter's time limit and a minute."""
 MISSING_GRACE: Final = timedelta(minutes=15)
 """How long a job that Bedrock has taken may stay invisible."""
 ANNOUNCEMENT_LEASE: Final = timedelta(minutes=6)
@@ -74,6 +72,8 @@ class Successor(StrEnum):
     COMPLETED = "completed"
     """It, or one that took its place in turn, has a model: this one may go."""
     PENDING = "pending"
+    ELSEWHERE = "elsewhere"
+    """The ids that took its place do not lead to the one that its resource stands for."""
 
 
 class Act(StrEnum):
@@ -84,7 +84,7 @@ class Act(StrEnum):
     ANNOUNCE = "announce"
     """Tell the topic and the alarm."""
     GIVE_BACK = "give back"
-    """Let the row belong to the resource again that it was taken from."""
+    """Let an earlier claim on the row stand again."""
     RESTORE = "restore"
     """Take back the mark of a replacement that did not come about."""
     SUPERSEDE = "supersede"
@@ -138,7 +138,7 @@ def next_step(
 
     `job` is the row's job in Bedrock if it is there and carries our owner tags; `successor` says
     what became of the id that took its place, and counts for superseded rows alone. `claimed`
-    says that the row was taken from a resource whose stack is still there.
+    says that an earlier claim on the row is kept whose stack is still there.
     """
     return (
         _record(row=row, job=job, now=now)
@@ -195,7 +195,7 @@ def _by_place(
         case Place.CURRENT:
             return _current(row)
         case Place.STRAY:
-            return _stray(row=row, view=view, claimed=claimed)
+            return _stray(row=row, claimed=claimed)
         case Place.SUPERSEDED:
             return _superseded(row=row, view=view, successor=successor)
 
@@ -208,39 +208,29 @@ def _current(row: Row) -> Step:
     return Step(act=Act.WAIT, why="its job goes on")
 
 
-def _stray(*, row: Row, view: StackView, claimed: bool) -> Step:
+def _stray(*, row: Row, claimed: bool) -> Step:
     if claimed:
-        return Step(act=Act.GIVE_BACK, why="what took it does not stand for it")
-    if row.adopted and view.physical_id is not None:
-        return Step(act=Act.SUPERSEDE, why="a request that failed had gone back to it")
-    return Step(act=Act.DELETE, policy=stray_policy(row), why="no resource stands for it any more")
+        return Step(act=Act.GIVE_BACK, why="the request that took it came to nothing")
+    return Step(
+        act=Act.DELETE, policy=row.policy_when_stray, why="no resource stands for it any more"
+    )
 
 
 def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
     if view.may_go_back:
         return Step(act=Act.WAIT, why="its stack may still go back to it")
+    if successor is Successor.ELSEWHERE:
+        return Step(act=Act.SUPERSEDE, why="what took its place was given up, and another has it")
     if row.went_back or (not row.state.is_final and row.state is RowState.QUEUED):
         policy = row.on_replace if successor is Successor.COMPLETED else ModelPolicy.KEEP
         why = "its stack went back to an older job" if row.went_back else "it was replaced unsent"
         return Step(act=Act.DELETE, policy=policy, why=why)
     if row.on_replace is ModelPolicy.DELETE and successor is Successor.COMPLETED:
         return Step(act=Act.DELETE, policy=ModelPolicy.DELETE, why="its successor is complete")
-    if row.on_replace is ModelPolicy.KEEP and row.state.is_final:
-        return Step(act=Act.SETTLE, why="its model is kept")
-    if row.state.is_final and row.state is not RowState.COMPLETED:
-        return Step(act=Act.SETTLE, why="it has no model that could go")
+    has_model = row.state is RowState.COMPLETED and row.on_replace is ModelPolicy.DELETE
+    if row.state.is_final and not has_model:
+        return Step(act=Act.SETTLE, why="its model is kept, or it has none that could go")
     return Step(act=Act.WAIT, why="its successor is not complete")
-
-
-def stray_policy(row: Row) -> ModelPolicy:
-    """Return what becomes of the model of an id that no resource stands for.
-
-    OnDelete decides, as for any job that is deleted. A superseded model goes only when both
-    policies let it: its successor may never have had one.
-    """
-    if row.superseded_by is not None and row.on_replace is ModelPolicy.KEEP:
-        return ModelPolicy.KEEP
-    return row.on_delete
 
 
 def _take_away(*, row: Row, job: Job | None, now: datetime) -> Step:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
+from customization import claims
 from customization.admission import Ledger
+from customization.claims import Claim
 from customization.errors import BusyTableError
 from customization.jobs import error_code
-from customization.rows import OF_ITS_HOLDER, Row
+from customization.rows import Row
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -100,19 +102,15 @@ class Table:
         """
         return self._update(name, values, once=once or {}, remove=remove, when=when) is not None
 
-    def hand(
-        self, row: Row, *, to: Mapping[str, str], formerly: Sequence[Mapping[str, str]], when: When
-    ) -> bool:
-        """Hand a row back to one that it was taken from; False when the condition does not hold.
+    def give_back(self, row: Row, *, to: Claim, keep: Sequence[Claim], when: When) -> bool:
+        """Let an earlier claim on a row stand again; False when the condition does not hold.
 
-        What the row said of that resource it says again; what it says of its job stays.
+        What the row says of its job stays. `keep` are the claims that are kept besides.
         """
-        resource = (to["StackId"], to["LogicalId"])
-        left = [each for each in formerly if (each["StackId"], each["LogicalId"]) != resource]
         return self.change(
             row.name,
-            {**to, "Formerly": json.dumps(left)},
-            remove=[*(key for key in OF_ITS_HOLDER if key not in to), "SettledAt"],
+            {**to, "ClaimsBefore": json.dumps(keep)},
+            remove=[*(key for key in claims.PARTS if key not in to), "SettledAt"],
             when=when,
         )
 

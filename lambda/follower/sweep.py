@@ -7,14 +7,14 @@ the row is as it was judged, and the next sweep goes on from there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from customization import endings
+from customization import claims, endings
 from customization.errors import CustomizationError, ModelInUseError
 from customization.identity import parse_physical_id
 from customization.jobs import Job
@@ -120,7 +120,7 @@ class Sweep:
                 view=view,
                 successor=self._successor(row),
                 now=self.now(),
-                claimed=self._former(row) is not None,
+                claimed=self._earlier_claim(row) is not None,
             )
             if step.act is Act.WAIT or not self._do(step, row=row, job=job):
                 return number
@@ -165,21 +165,23 @@ class Sweep:
         return self.table.change(row.name, values, remove=remove, when=unchanged)
 
     def _give_back(self, row: Row) -> bool:
-        """Let a row say again what it said of the resource that it was taken from."""
-        holder = self._former(row)
-        if holder is None:
+        """Let the newest claim stand again that can be true."""
+        index = self._earlier_claim(row)
+        if index is None:
             return False
+        before = row.claims_before
         unchanged = When(equal={"RequestId": (row.request_id,), "State": (row.state,)})
-        return self.table.hand(row, to=holder, formerly=row.formerly, when=unchanged)
+        return self.table.give_back(row, to=before[index], keep=before[:index], when=unchanged)
 
-    def _former(self, row: Row) -> Mapping[str, str] | None:
-        """Return the newest of those that a row was taken from whose stack is still there."""
+    def _earlier_claim(self, row: Row) -> int | None:
+        """Return which of the claims before is the newest whose stack is still there."""
         if row.deleted_at is not None:
             return None
-        for holder in reversed(row.formerly):
-            view = self._look(stack_id=holder["StackId"], logical_id=holder["LogicalId"])
+        for index in reversed(range(len(row.claims_before))):
+            stack_id, logical_id = claims.resource_of(row.claims_before[index])
+            view = self._look(stack_id=stack_id, logical_id=logical_id)
             if view.phase is not StackPhase.GONE:
-                return holder
+                return index
         return None
 
     def _record(self, step: Step, *, row: Row, job: Job | None) -> bool:
@@ -268,7 +270,8 @@ class Sweep:
             if found.state is RowState.COMPLETED and found.deleted_at is None and took_over:
                 return Successor.COMPLETED
             name = found.superseded_by
-        return Successor.PENDING
+        leads = self._view(row).physical_id in {None, *seen}
+        return Successor.PENDING if leads else Successor.ELSEWHERE
 
     # The queue
 

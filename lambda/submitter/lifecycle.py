@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from customization import endings
+from customization import claims, endings
 from customization.decisions import AttemptVerdict, State, judge_attempt
 from customization.errors import (
     AttemptsUsedError,
     BusyTableError,
     CustomizationError,
+    JobRequestError,
     NameTakenError,
     QuotaError,
     StaleRequestError,
@@ -44,8 +45,7 @@ from customization.jobs import (
     tags_of,
 )
 from customization.request import JobRequest, ModelPolicy
-from customization.rows import Row, RowState
-from customization.steps import SUBMISSION_GRACE, stray_policy
+from customization.rows import SUBMISSION_GRACE, Row, RowState
 from customization.table import When
 from submitter.preflight import check_data
 from submitter.submission import submit
@@ -108,7 +108,7 @@ class Lifecycle:
         """Answer one request of CloudFormation; raises StaleRequestError for an old one."""
         match event.request_type:
             case RequestType.CREATE:
-                job = self._request(event)
+                job = self._read(event.properties)
                 self._refuse_stale(event)
                 return self._ensure(job, event=event, old=None)
             case RequestType.UPDATE:
@@ -146,7 +146,7 @@ class Lifecycle:
         that replaced it: the old job is current again whatever became of it, and nothing is
         trained, as CloudFormation asks for the state before and not for a new attempt.
         """
-        job = self._request(event)
+        job = self._read(event.properties)
         self._refuse_stale(event)
         old = _parse(event.physical_id, event.old_properties)
         if old is not None:
@@ -156,13 +156,8 @@ class Lifecycle:
                 return self._keep(old, job=job, event=event)
             restored = self._rolled_back_to(job=job, current=old)
             if restored is not None:
-                # The one's mark first: a second call finds the other still marked, and goes on.
-                self.table.change(
-                    str(old),
-                    {"SupersededBy": str(restored), "WentBack": "true"},
-                    remove=["SettledAt"],
-                    when=_of_stack(event),
-                )
+                # This one first: a second call finds the other still marked, and goes on.
+                self._step_back(old, to=restored, event=event)
                 return self._keep(restored, job=job, event=event, by=old)
         return self._ensure(job, event=event, old=old)
 
@@ -176,25 +171,27 @@ class Lifecycle:
     ) -> OnEventResult:
         """Make an id its resource's current one, with the newest request; nothing is trained.
 
-        What an earlier Update put into its place, and CloudFormation never took, is the
-        follower's: it asks CloudFormation, while this event may be a late one.
+        `by` is the id that its stack goes back from. What an earlier Update put into its place,
+        and CloudFormation never took, is the follower's: it asks CloudFormation.
         """
         for _ in range(MOST_LOOKS):
             row = self.table.read(str(owner))
+            if by is None and row is not None and not self._is_current(row, event=event):
+                self.logger.info("not current: left alone", extra={"physical_id": str(owner)})
+                break
             if self.table.change(
                 str(owner),
                 {
                     **_values(job=job, event=event, now=self.now()),
-                    **_holders(row, event=event),
-                    **({"Adopted": "true"} if by else {}),
+                    **_claims_before(row, event=event),
                 },
                 once={"State": RowState.SUBMITTED},
                 remove=_MARKS,
-                when=_as_held(row),
+                when=_as_read(row),
             ):
                 break
         else:
-            raise BusyTableError(f"the row of {owner} changes all the time: deploy again")
+            raise _busy(owner)
         self.logger.info("same content: no new job", extra={"physical_id": str(owner)})
         waits = row is not None and row.state.value in _NOT_STARTED
         return _answer(
@@ -202,6 +199,26 @@ class Lifecycle:
             follow=Follow.QUEUE if waits else Follow.NOTHING,
             state=State.QUEUED if waits else State.SUBMITTED,
         )
+
+    def _is_current(self, row: Row, *, event: ResourceEvent) -> bool:
+        """Return whether an Update that names an id and wants its content may change its row.
+
+        Not when it is deleted, another stack's, or replaced by an update that this one does not
+        undo: then the request comes late, or after a rollback that never came, and nothing tells
+        which. The marks stay until the follower has asked CloudFormation.
+        """
+        if row.deleted_at is not None or not _is_of(row, event=event):
+            return False
+        if row.superseded_by is None:
+            return True
+        try:
+            undone = self._read(event.old_properties)
+        except JobRequestError:
+            return False  # Bedrock was never asked for it
+        replaced_by = parse_physical_id(
+            physical_id=row.superseded_by, environment=undone.environment, job=undone.job
+        )
+        return replaced_by is not None and replaced_by.digest == undone.digest
 
     def _ensure(
         self, job: JobRequest, *, event: ResourceEvent, old: PhysicalId | None
@@ -235,7 +252,7 @@ class Lifecycle:
             if self._open(owner, job=job, event=event, old=old, row=row, found=found):
                 break
         else:
-            raise BusyTableError(f"the row of {owner} changes all the time: deploy again")
+            raise _busy(owner)
         if old is not None:
             self._replace(old, by=owner, event=event)
         if verdict is AttemptVerdict.ADOPT:
@@ -288,7 +305,7 @@ class Lifecycle:
         """Write an id down as wanted; False when its row is not as it was read any more."""
         values = {
             **_values(job=job, event=event, now=self.now()),
-            **_holders(row, event=event),
+            **_claims_before(row, event=event, anew=found is None),
         }
         remove: list[str] = list(_MARKS)
         if old is not None:
@@ -298,44 +315,70 @@ class Lifecycle:
                 values["State"] = RowState.QUEUED
                 remove += _WRITTEN_LATER
             once = {"QueuedAt": self._time}
-            remove.append("Adopted")
         else:
-            if row is not None and (row.superseded_by or row.retired_at):
-                values["Adopted"] = "true"
             if row is None or row.state is not RowState.COMPLETED:
                 values["State"] = RowState.SUBMITTED
             once = {"SubmittedAt": self._time}
-        unchanged = When(
-            equal={
-                "RequestId": (row.request_id if row else None,),
-                "State": (row.state.value if row else None,),
-                "DeletedAt": (row.deleted_at.isoformat() if row and row.deleted_at else None,),
-            }
-        )
         # An attribute can be written once or removed, not both.
         once = {key: value for key, value in once.items() if key not in remove}
-        return self.table.change(str(owner), values, once=once, remove=remove, when=unchanged)
+        return self.table.change(str(owner), values, once=once, remove=remove, when=_as_read(row))
 
     def _replace(self, old: PhysicalId, *, by: PhysicalId, event: ResourceEvent) -> None:
-        """Mark an id as replaced."""
+        """Mark an id as replaced, with the policies that its stack had accepted.
+
+        A mark that is there stays: this request may be late. The follower compares it with what the
+        resource stands for when its stack is at rest.
+        """
         self.table.change(
-            str(old), {"SupersededBy": str(by)}, remove=["SettledAt"], when=_of_stack(event)
+            str(old),
+            {
+                "SupersededBy": str(by),
+                "OnReplace": _policy(event.old_properties, "OnReplace"),
+                "OnDelete": _policy(event.old_properties, "OnDelete"),
+            },
+            remove=["SettledAt"],
+            when=When(absent=["SupersededBy"], equal={"StackId": (event.stack_id,)}),
         )
+
+    def _step_back(self, owner: PhysicalId, *, to: PhysicalId, event: ResourceEvent) -> None:
+        """Take an id out of its resource's place, which a rollback gives to another one.
+
+        One that had been replaced before the update that is undone is that again, with the policies
+        of then; another one was never accepted.
+        """
+        for _ in range(MOST_LOOKS):
+            row = self.table.read(str(owner))
+            if row is None or not _is_of(row, event=event) or row.superseded_by == str(to):
+                return
+            before = row.own_claim_before
+            if before is not None:
+                others = [each for each in row.claims_before if not claims.is_of_same(each, before)]
+                done = self.table.give_back(row, to=before, keep=others, when=_as_read(row))
+            else:
+                done = self.table.change(
+                    str(owner),
+                    {"SupersededBy": str(to), "WentBack": "true"},
+                    remove=["SettledAt"],
+                    when=_as_read(row),
+                )
+            if done:
+                return
+        raise _busy(owner)
 
     def _reclaim(self, owner: PhysicalId, *, event: ResourceEvent) -> None:
         """Take an id back that another stack's request took from the stack that now names it.
 
-        The other is remembered in turn: which of them stands for the id CloudFormation knows, and
+        The other's claim is kept in turn: which of them stands for the id CloudFormation knows, and
         the follower asks it.
         """
         row = self.table.read(str(owner))
-        if row is None or row.deleted_at is not None:
+        if row is None or row.deleted_at is not None or _is_of(row, event=event):
             return
-        ours = (event.stack_id, event.logical_id)
-        for holder in row.formerly:
-            if (holder["StackId"], holder["LogicalId"]) == ours:
-                formerly = [*row.formerly, row.held]
-                self.table.hand(row, to=holder, formerly=formerly, when=_as_held(row))
+        ours = [each for each in row.claims_before if claims.resource_of(each) == _of(event)]
+        if ours:
+            others = [each for each in row.claims_before if each is not ours[-1]]
+            keep = [*others, row.claim]
+            self.table.give_back(row, to=ours[-1], keep=keep, when=_as_read(row))
 
     def _judge(self, owner: PhysicalId, *, row: Row | None) -> tuple[AttemptVerdict, Job | None]:
         found = find_job(bedrock=self.bedrock, name=str(owner))
@@ -360,7 +403,10 @@ class Lifecycle:
         return {**answer, "SubmittedAt": self._time}
 
     def _rolled_back_to(self, *, job: JobRequest, current: PhysicalId) -> PhysicalId | None:
-        """Return the id of a content that `current` replaced in an update that is not final."""
+        """Return the id of a content that `current` replaced in an update that is not final.
+
+        Or had replaced, when a rollback went back to it already and is continued.
+        """
         for attempt in range(1, MAX_ATTEMPTS + 1):
             candidate = PhysicalId(
                 environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
@@ -368,8 +414,8 @@ class Lifecycle:
             row = self.table.read(str(candidate))
             if row is None:
                 return None
-            replaced = row.superseded_by == str(current) and row.deleted_at is None
-            if replaced and row.retired_at is None:
+            said = row.claim if row.superseded_by is not None else row.own_claim_before
+            if row.deleted_at is None and claims.is_replaced_for_now(said, by=str(current)):
                 return candidate
         return None
 
@@ -390,11 +436,7 @@ class Lifecycle:
             self.logger.info("not its turn", extra={"job_name": name})
             return
         try:
-            job = JobRequest.from_properties(
-                json.loads(row.request),
-                service_model=self.bedrock.meta.service_model,
-                show_values=False,
-            )
+            job = self._read(json.loads(row.request))
             check_data(s3=self.s3(), job=job)
             self._submit(owner, job=job)
         except QuotaError as error:
@@ -493,7 +535,7 @@ class Lifecycle:
         row = self.table.read(str(owner))
         if row is None:
             row = self._rediscovered(owner, event=event)
-        if row is None or (row.stack_id, row.logical_id) != (event.stack_id, event.logical_id):
+        if row is None or not _is_of(row, event=event):
             self.logger.info("not this stack's", extra={"physical_id": str(owner)})
             return _gone(str(owner))
         if row.superseded_by is not None and row.deleted_at is None:
@@ -506,7 +548,7 @@ class Lifecycle:
             before = _owner(each)
             if before is not None and not each.state.is_final:
                 # It runs with roles and subnets that may go with the stack.
-                taken.append(self._take_away(before, policy=stray_policy(each)))
+                taken.append(self._take_away(before, policy=each.policy_when_stray))
             else:
                 self.table.change(
                     each.name, {}, once={"RetiredAt": self._time}, remove=["SettledAt"]
@@ -535,13 +577,14 @@ class Lifecycle:
 
         Its model is the follower's, once the successor is complete. A job that its stack went back
         from is stopped at once, and one that still waits never starts: nobody waits for it.
+
+        After a rollback that failed this may be the stack's deletion; so a policy to keep, the
+        choice that can be undone, is taken from it, and one to delete is not.
         """
-        policy = _policy(event.properties, "OnReplace")
-        self.table.change(
-            row.name,
-            {"RetiredAt": self._time, "OnReplace": policy},
-            remove=["SettledAt"],
-        )
+        values = {"RetiredAt": self._time}
+        if _policy(event.properties, "OnDelete") is ModelPolicy.KEEP:
+            values["OnDelete"] = ModelPolicy.KEEP
+        self.table.change(row.name, values, remove=["SettledAt"])
         self.logger.info("superseded", extra={"physical_id": row.name})
         waits = row.state is RowState.QUEUED
         runs = row.went_back and not row.state.is_final
@@ -624,9 +667,9 @@ class Lifecycle:
     def _time(self) -> str:
         return self.now().isoformat()
 
-    def _request(self, event: ResourceEvent) -> JobRequest:
+    def _read(self, properties: Mapping[str, object]) -> JobRequest:
         return JobRequest.from_properties(
-            event.properties,
+            properties,
             service_model=self.bedrock.meta.service_model,
             show_values=False,
         )
@@ -656,28 +699,41 @@ def _kept(properties: Mapping[str, object]) -> dict[str, object]:
     return {key: value for key, value in properties.items() if key != "ServiceToken"}
 
 
-def _of_stack(event: ResourceEvent) -> When:
-    return When(equal={"StackId": (event.stack_id,)})
+def _of(event: ResourceEvent) -> claims.Resource:
+    return event.stack_id, event.logical_id
 
 
-def _as_held(row: Row | None) -> When:
-    """Return the condition that a row belongs to whom it belonged to when it was read."""
+def _is_of(row: Row, *, event: ResourceEvent) -> bool:
+    return (row.stack_id, row.logical_id) == _of(event)
+
+
+def _as_read(row: Row | None) -> When:
+    """Return the condition that a row is as it was judged: none, or the same one's in all marks."""
+    deleted = row.deleted_at.isoformat() if row and row.deleted_at else None
     return When(
         equal={
             "StackId": (row.stack_id if row else None,),
             "RequestId": (row.request_id if row else None,),
+            "State": (row.state.value if row else None,),
+            "SupersededBy": (row.superseded_by if row else None,),
+            "DeletedAt": (deleted,),
         }
     )
 
 
-def _holders(row: Row | None, *, event: ResourceEvent) -> dict[str, str]:
+def _claims_before(row: Row | None, *, event: ResourceEvent, anew: bool = False) -> dict[str, str]:
+    """Return the attribute that keeps the earlier claims on a row when a request takes it."""
     if row is None:
         return {}
-    return row.holders_after(stack_id=event.stack_id, logical_id=event.logical_id)
+    return {"ClaimsBefore": json.dumps(row.claims_when_taken(taker=_of(event), anew=anew))}
 
 
 def _owner(row: Row) -> PhysicalId | None:
     return parse_physical_id(physical_id=row.name, environment=row.environment, job=row.job)
+
+
+def _busy(owner: PhysicalId) -> BusyTableError:
+    return BusyTableError(f"the row of {owner} changes all the time: deploy again")
 
 
 def _taken(owner: PhysicalId) -> NameTakenError:

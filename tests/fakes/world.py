@@ -32,12 +32,22 @@ from submitter.handler import answer
 from submitter.lifecycle import Lifecycle
 from tests.fakes.aws import FakeAws, FakeStack, LostError, RefusalError
 
-LIMIT = 2
+LIMITS = (1, 2, 2)
+"""How many jobs may be in progress at once: one or the other, by the world."""
 JOBS = ("tone", "voice", "rank")
 DELIVERY = timedelta(minutes=10)
 """How long Lambda keeps an event that it cannot deliver, as the engine's stack says."""
 FRAMEWORK_WAITS = timedelta(minutes=30)
 """How long the provider framework waits for a request to be complete."""
+
+
+SENT_AGAIN = 0.25
+"""How likely Lambda sends an event again though its function had answered."""
+IN_BETWEEN = 0.2
+"""How likely something else happens before a call of a function."""
+MOST_FOREIGN = 2
+STUCK = {"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"}
+"""The statuses in which a stack waits for somebody."""
 
 
 class BrokenError(AssertionError):
@@ -82,6 +92,8 @@ class Stack:
     physical_id: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     accepted: list[str] = field(default_factory=list)
+    policies: dict[str, dict[str, Any]] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     operation: Iterator[None] | None = None
 
@@ -94,13 +106,20 @@ class Stack:
 class World:
     """Everything, at one moment.
 
-    `faults` says how likely a call fails, a function ends, or an answer is lost.
+    `faults` says how likely a call fails, a function ends, or an answer is lost. Worlds differ in
+    what disturbs them: in one where all does, little comes about ("swarm testing").
+    https://users.cs.utah.edu/~regehr/papers/swarm12.pdf
     """
 
-    def __init__(self, *, seed: int, faults: float = 0.02, base: dict[str, Any]) -> None:
+    def __init__(self, *, seed: int, faults: float = 0.03, base: dict[str, Any]) -> None:
         self.random = Random(seed)  # noqa: S311 - the same again for the same seed
         self.aws = _Hooked(self)
-        self.faults = faults
+        self.faults = faults * self.random.choice([0.3, 1, 1])
+        self.limit = self.random.choice(LIMITS)
+        self.weights = {
+            name: 0 if name in DISTURBANCES and self.random.random() < 0.5 else weight
+            for name, (weight, _) in ACTIONS.items()
+        }
         self.base = base
         self.stacks = {job: Stack(number=index, job=job) for index, job in enumerate(JOBS)}
         self.next_stack = len(JOBS)
@@ -119,7 +138,7 @@ class World:
 
     def step(self) -> None:
         """Let one thing happen, by chance, and look whether all is well."""
-        self.act(self.random.choices(list(ACTIONS), weights=[w for w, _ in ACTIONS.values()])[0])
+        self.act(self.random.choices(list(self.weights), weights=list(self.weights.values()))[0])
 
     def act(self, name: str) -> None:
         """Let a thing of this name happen, and look whether all is well."""
@@ -172,7 +191,7 @@ class World:
                 table=self._table(),
                 topic_arn="made",
                 submitter="made",
-                limit=LIMIT,
+                limit=self.limit,
                 logger=cast("Any", _Quiet()),
                 emit=lambda _: None,
                 now=lambda: aws.now,
@@ -225,7 +244,10 @@ class World:
         elif self.random.random() < 0.5:
             self.aws.validated(name)
         else:
-            self._end(name, self.random.choice(["Completed", "Completed", "Failed", "Stopped"]))
+            self._end(
+                name,
+                self.random.choice(["Completed", "Completed", "Completed", "Failed", "Stopped"]),
+            )
 
     def pass_time(self) -> None:
         """Let time pass; not while a function runs, which has minutes only."""
@@ -234,18 +256,20 @@ class World:
 
     def change_quota(self) -> None:
         """Let other users of the account take up its quota of jobs, or give it back."""
-        self.aws.quota = self.random.choice([1, 100, 100])
+        self.aws.quota = self.random.choice([1, 100, 100, 100])
 
     def change_permissions(self) -> None:
         """Let Bedrock not know the job's role for a while."""
-        self.aws.unknown_until = self.aws.now + timedelta(seconds=self.random.choice([5, 15, 600]))
+        self.aws.unknown_until = self.aws.now + timedelta(
+            seconds=self.random.choice([5, 15, 600, 600])
+        )
 
     def plant_foreign(self) -> None:
         """Let somebody else have a job of a name that we would take."""
         properties = self._properties(self.random.choice(JOBS))
         request = JobRequest.from_properties(properties)
         name = request.name(attempt=1)
-        if self.foreign or name in self.aws.jobs or name in self.aws.items:
+        if len(self.foreign) >= MOST_FOREIGN or name in self.aws.jobs or name in self.aws.items:
             return
         arguments = request.create_arguments(attempt=1)
         arguments["jobTags"] = [{"key": ENVIRONMENT_TAG, "value": "prod"}]
@@ -313,7 +337,7 @@ class World:
         stack.status = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS"
         yield
         # Some emulators, and CloudFormation when it gives up, never send this one.
-        if stack.physical_id != failed_id and self.random.random() < 0.8:
+        if stack.physical_id != failed_id and self.random.random() < 0.6:
             yield from self._request(stack, self._flight("Delete", failed_id, failed))
         stack.status = "UPDATE_ROLLBACK_COMPLETE"
 
@@ -327,6 +351,7 @@ class World:
             if not (yield from self._request(stack, flight)):
                 stack.status = "DELETE_FAILED"
                 return
+        stack.kept = {name for name in stack.accepted if self._keeps(stack, name)}
         stack.physical_id, stack.accepted = None, []
         stack.status = "DELETE_COMPLETE"
 
@@ -334,8 +359,10 @@ class World:
         assert flight.answer is not None
         stack.physical_id = flight.answer["PhysicalResourceId"]
         stack.properties = properties
-        if stack.accepted[-1:] != [stack.physical_id]:
-            stack.accepted.append(str(stack.physical_id))
+        name = str(stack.physical_id)
+        stack.policies[name] = properties
+        if stack.accepted[-1:] != [name]:
+            stack.accepted.append(name)
 
     def _request(
         self, stack: Stack, flight: Flight, *, may_be_cancelled: bool = False
@@ -376,7 +403,7 @@ class World:
             except (CustomizationError, ClientError, BotoCoreError):
                 return
             else:
-                if self.random.random() >= self.faults:
+                if self.faults == 0 or self.random.random() >= SENT_AGAIN:
                     flight.answer = json.loads(json.dumps(result))
                     return
             yield
@@ -416,7 +443,7 @@ class World:
         self.aws.stacks[stack.id] = FakeStack(status=stack.status, resources=resources)
 
     def _properties(self, job: str) -> dict[str, Any]:
-        run = self.random.choice(["1", "2", "3"])
+        run = self.random.choice(["1", "1", "2"])
         digest = self.random.choice(["1", "2"])
         request = {
             **self.base["Request"],
@@ -429,7 +456,7 @@ class World:
             "DatasetDigest": digest * 64,
             "Request": request,
             "WaitFor": self.random.choice(["validation", "submission"]),
-            "OnReplace": self.random.choice(["keep-model", "delete-model"]),
+            "OnReplace": self.random.choice(["keep-model", "delete-model", "delete-model"]),
             "OnDelete": self.random.choice(["keep-model", "delete-model"]),
         }
 
@@ -453,7 +480,7 @@ class World:
             bedrock=aws.clients["bedrock"],
             s3=lambda: aws.clients["s3"],
             table=self._table(),
-            limit=LIMIT,
+            limit=self.limit,
             logger=cast("Any", _Quiet()),
             patience=patience,
             now=lambda: aws.now,
@@ -502,6 +529,11 @@ class World:
     def may_lose(self, name: str) -> bool:
         """Return whether a model may be deleted now, as the stacks see it."""
         for stack in self.stacks.values():
+            if name in stack.kept:
+                return False
+            replaced = name in stack.accepted and stack.physical_id != name
+            if replaced and self._keeps(stack, name):
+                return False
             going = stack.status.startswith(("DELETE", "ROLLBACK"))
             if name not in stack.accepted or going:
                 continue
@@ -512,6 +544,12 @@ class World:
             if stack.accepted[-1] == name or not self.ever_completed & set(after):
                 return False
         return True
+
+    def _keeps(self, stack: Stack, name: str) -> bool:
+        """Return whether a stack that leaves an accepted id keeps its model."""
+        if stack.physical_id == name:
+            return bool(stack.properties["OnDelete"] == "keep-model")
+        return bool(stack.policies[name]["OnReplace"] == "keep-model")
 
     # What must hold
 
@@ -535,8 +573,8 @@ class World:
         for content, number in living.items():
             if number > 1:
                 raise BrokenError(f"{number} living jobs for {content}")
-        if running > LIMIT:
-            raise BrokenError(f"{running} jobs are in progress, {LIMIT} may be")
+        if running > self.limit:
+            raise BrokenError(f"{running} jobs are in progress, {self.limit} may be")
 
     def finish(self) -> None:
         """Let everything come to rest without further faults, and look at what is left."""
@@ -546,9 +584,11 @@ class World:
             if not any(stack.operation for stack in self.stacks.values()):
                 break
             self.go_on()
-            self.move_job()
-            if self.random.random() < 0.2:
+            chance = self.random.random()
+            if chance < 0.2:
                 self.sweep()
+            elif chance < 0.5:
+                self.move_job()
         self._rest()
         current = {stack.physical_id for stack in self.stacks.values() if stack.physical_id}
         accepted = {name for stack in self.stacks.values() for name in stack.accepted}
@@ -606,10 +646,27 @@ class World:
         for id_, times in told.items():
             if times > 1 + self.told_again[id_]:
                 raise BrokenError(f"{id_} was told {times} times")
+        for stack in self.stacks.values():
+            for name in self._left_behind(stack):
+                raise BrokenError(f"the model of {name} outlives its complete successor")
         ledger = self.aws.items.get("ledger", {})
         left = json.loads(ledger.get("Running", "[]")) + json.loads(ledger.get("Waiting", "[]"))
         if [name for name in left if not self._unfinished(self.aws.items[name]["StackId"])]:
             raise BrokenError(f"places are held by {left}")
+
+    def _left_behind(self, stack: Stack) -> Iterator[str]:
+        """Yield the ids whose model a stack has replaced, and by its policy should be gone.
+
+        Of a job that its stack went back from, and that ends while it is stopped, it is kept.
+        """
+        current = self.aws.items.get(str(stack.physical_id), {})
+        if current.get("State") != "Completed" or stack.status in STUCK:
+            return
+        models = {model["modelName"] for model in self.aws.models.values()}
+        for name in models & set(stack.accepted) - {stack.physical_id}:
+            went_back = "WentBack" in self.aws.items[name]
+            if stack.policies[name]["OnReplace"] == "delete-model" and not went_back:
+                yield name
 
 
 class _Hooked(FakeAws):
@@ -634,8 +691,10 @@ class _Hooked(FakeAws):
             raise RefusalError("ThrottlingException", "made up", 429)
         if chance < world.faults * 0.75:
             raise RefusalError("InternalServerException", "made up", 500)
-        if world.depth == 1 and world.random.random() < 0.1:
-            name = world.random.choice(("sweep", "submission", "late", "job", "go on"))
+        if world.depth == 1 and world.random.random() < IN_BETWEEN:
+            name = world.random.choice(
+                ("sweep", "sweep", "sweep", "submission", "late", "job", "go on")
+            )
             world.log.append(f"  in between ({operation}): {name}")
             ACTIONS[name][1](world)
 
@@ -669,15 +728,17 @@ class _Hooked(FakeAws):
 
 
 ACTIONS: dict[str, tuple[int, Callable[[World], None]]] = {
-    "operation": (4, World.start_operation),
-    "go on": (12, World.go_on),
-    "sweep": (3, World.sweep),
+    "operation": (8, World.start_operation),
+    "go on": (18, World.go_on),
+    "sweep": (5, World.sweep),
     "submission": (3, World.deliver_submission),
-    "late": (1, World.deliver_late),
-    "job": (5, World.move_job),
+    "late": (2, World.deliver_late),
+    "job": (4, World.move_job),
     "time": (2, World.pass_time),
-    "quota": (1, World.change_quota),
-    "permissions": (1, World.change_permissions),
-    "foreign": (1, World.plant_foreign),
+    "quota": (2, World.change_quota),
+    "permissions": (3, World.change_permissions),
+    "foreign": (3, World.plant_foreign),
 }
 """What may happen, and how often."""
+DISTURBANCES = frozenset({"late", "quota", "permissions", "foreign"})
+"""What happens in half of the worlds only, each for itself."""

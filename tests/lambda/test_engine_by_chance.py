@@ -27,9 +27,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from customization import endings, patience, steps
+from customization import decisions, endings, patience, steps
 from customization.admission import Ledger
-from customization.jobs import Job
+from customization.decisions import AttemptVerdict
+from customization.jobs import Job, JobStatus
 from customization.patience import Patience
 from customization.request import JobRequest
 from customization.rows import TRANSITIONS, Row
@@ -156,6 +157,17 @@ def machine(base: dict[str, Any]) -> type[RuleBasedStateMachine]:
 # The deliberate breaks, each of a kind that a person might make.
 
 
+def _made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = decisions.judge_attempt
+
+    def judge_wrongly(*, job: Job | None, **more: Any) -> AttemptVerdict:
+        if job is not None and job.status is JobStatus.IN_PROGRESS:
+            return AttemptVerdict.NEXT
+        return judge(job=job, **more)
+
+    monkeypatch.setattr(lifecycle, "judge_attempt", judge_wrongly)
+
+
 def _tags_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (lifecycle, endings):
         monkeypatch.setattr(module, "is_owned", lambda **_: True)
@@ -214,6 +226,7 @@ def _limit_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "a running job is not adopted but made again": _made_again,
     "owner tags are not looked at": _tags_ignored,
     "a superseded model goes before its successor is complete": _lost_early,
     "jobs whose stack is gone are left alone": _strays_left,

@@ -43,14 +43,22 @@ Update, only tags or subnets changed
     test_an_update_of_the_same_content_makes_no_job_whatever_became_of_it
 Update, content changed
     test_an_update_of_the_content_submits_and_marks_the_old_job
+Update, Lambda retry
+    test_a_repeated_update_makes_no_second_job
 Update, job renamed
     test_another_job_name_is_another_job_and_the_old_one_is_superseded
 Update, rollback
     test_a_rollback_makes_the_old_job_current_again_and_trains_nothing
+Update, rollback, Lambda retry
+    test_a_repeated_rollback_is_the_same_rollback
 Update, rollback with the old id
     test_a_job_left_by_an_update_that_failed_is_stopped
 Update, rollback without a clean-up
     test_a_rollback_without_a_clean_up_stops_what_it_went_back_from
+Update, rollback that failed and is continued
+    test_a_rollback_that_failed_is_continued_without_training_again
+Update, rollback from a job that had been left before
+    test_a_kept_model_is_not_lost_to_the_policy_of_an_update_that_was_undone
 Update, compensating after the clean-up
     test_going_back_after_the_clean_up_is_a_wish_and_not_a_rollback
 Update, failed before its job
@@ -59,16 +67,28 @@ Update, failed and not rolled back
     test_a_wrong_mark_is_taken_back
 Update, cancelled and late
     test_a_request_that_was_overtaken_is_refused
+Update, late, of a job that was replaced
+    test_a_late_update_of_a_replaced_job_takes_neither_mark_nor_model
+Update, late, to other content
+    test_a_late_update_to_other_content_leaves_the_mark_of_the_one_that_was_accepted
+Update, late, of a job that was deleted
+    test_a_late_update_of_a_deleted_job_does_not_bring_it_back
+Update, late, of a stack that is gone
+    test_a_model_is_kept_that_a_late_update_of_a_stack_that_is_gone_took
 Update, queued
     test_a_queued_job_takes_the_newest_roles_and_subnets
 Delete, clean-up of a superseded id
     test_a_superseded_model_goes_only_by_policy_and_after_its_successor_is_complete
+Delete, clean-up, Lambda retry
+    test_a_repeated_clean_up_of_a_superseded_id_takes_nothing
 Delete, clean-up of a running job
     test_a_superseded_job_that_still_runs_is_not_stopped
 Delete, clean-up after a rollback
     test_the_job_that_a_rollback_leaves_is_stopped
 Delete, stack, InProgress
     test_deleting_a_running_job_stops_it_and_waits_for_its_interfaces
+Delete, stack, Lambda retry
+    test_a_repeated_delete_stops_once_and_waits_on
 Delete, stack, Completed
     test_deleting_a_completed_job_treats_its_model_as_on_delete_says
 Delete, stack, Failed, Stopping, Stopped
@@ -79,6 +99,8 @@ Delete, stack, being submitted
     test_a_delete_while_a_submission_is_under_way_waits_for_it
 Delete, stack, with a line of jobs
     test_deleting_a_stack_stops_every_job_of_its_line
+Delete, stack, after a rollback that failed
+    test_a_stack_that_is_deleted_after_a_rollback_that_failed_keeps_what_either_policy_keeps
 Delete, completed while stopping
     test_a_job_that_completes_while_it_is_stopped_loses_its_model_too
 Delete, id invented by CloudFormation

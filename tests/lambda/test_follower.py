@@ -12,7 +12,7 @@ import pytest
 from bedrock_finetuning import follower as construct
 from bedrock_finetuning import state_table
 from customization.admission import Ledger
-from customization.errors import BusyTableError, StaleRequestError
+from customization.errors import BusyTableError, StaleRequestError, SubmissionError
 from customization.table import Table
 from follower import announcement
 from follower.handler import Environment
@@ -353,6 +353,119 @@ def test_a_model_of_a_failed_update_goes_though_its_id_had_once_been_accepted(
     assert len(aws.models) == 2
 
 
+def replaced_and_late(
+    aws: FakeAws, resource: Resource
+) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    """Return an id with a model, the one that replaced it, its properties, and a late Update.
+
+    The late Update was cancelled before the replacement: it wants the old content, with another
+    policy and another subnet.
+    """
+    resource.properties |= {"OnReplace": "keep-model", "OnDelete": "delete-model"}
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    resource.at_rest()
+    sweep(aws)
+    wanted = {**copy.deepcopy(resource.properties), "OnReplace": "delete-model"}
+    wanted["Request"]["vpcConfig"]["subnetIds"] = ["subnet-9z"]
+    late = {
+        **resource.last,
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": old,
+        "OldResourceProperties": resource.properties,
+        "ResourceProperties": wanted,
+    }
+    before = resource.properties
+    new = resource.update(other_run(resource, "2"))["PhysicalResourceId"]
+    return old, new, before, late
+
+
+@pytest.mark.parametrize("cleaned_up", ["before", "after", "never"])
+def test_a_late_update_of_a_replaced_job_takes_neither_mark_nor_model(
+    cleaned_up: str, aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, late = replaced_and_late(aws, resource)
+    if cleaned_up == "before":
+        resource.delete(old, before)
+    row = dict(aws.items[old])
+    assert call_submitter(aws, late) is not None, "nobody knows that it is late"
+    assert aws.items[old] == row
+    if cleaned_up == "after":
+        resource.delete(old, before)
+    resource.at_rest("UPDATE_COMPLETE", new)
+    for _ in range(3):
+        aws.now += timedelta(minutes=20)
+        sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [old]
+    aws.end_job(new, "Completed")
+    sweep(aws)
+    assert len(aws.models) == 2, "the late one's policy was never accepted"
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_late_update_to_other_content_leaves_the_mark_of_the_one_that_was_accepted(
+    refused: bool, aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, late = replaced_and_late(aws, resource)
+    resource.delete(old, before)
+    late["ResourceProperties"] = {**before, "Run": "3"}
+    if refused:
+        refusal = RefusalError("ValidationException", "The provided model identifier is invalid.")
+        aws.faults.append(Fault("CreateModelCustomizationJob", refusal))
+        with pytest.raises(SubmissionError):
+            call_submitter(aws, late)
+    else:
+        call_submitter(aws, late)
+    assert aws.items[old]["SupersededBy"] == new
+    resource.at_rest("UPDATE_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [old]
+
+
+def test_a_model_whose_successor_was_given_up_goes_after_the_one_that_came_instead(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, _ = replaced_and_late(aws, resource)
+    resource.delete(old, before)
+    aws.end_job(new, "Stopped")
+    sweep(aws)
+    aws.items[old]["OnReplace"] = "delete-model"
+    other = resource.update(other_run(resource, "3"))["PhysicalResourceId"]
+    resource.at_rest("UPDATE_COMPLETE", other)
+    aws.end_job(other, "Completed")
+    # As a row is whose successor's own mark an update that failed took away.
+    aws.items[old]["SupersededBy"] = "dev-tone-0123456789abcdef"
+    sweep(aws)
+    assert aws.items[old]["SupersededBy"] == other
+    sweep(aws)
+    assert [model["modelName"] for model in aws.models.values()] == [other]
+
+
+def test_a_rollback_under_the_old_id_takes_the_mark_of_the_update_that_it_undoes(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, _, before, _ = replaced_and_late(aws, resource)
+    # The answer is lost: CloudFormation goes back with the old id in its hand.
+    resource.physical_id = old
+    resource.update(before)
+    assert "SupersededBy" not in aws.items[old]
+    resource.delete()
+    assert aws.models == {}, "it is a deletion, by OnDelete"
+
+
+def test_a_late_update_of_a_deleted_job_does_not_bring_it_back(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, _, before, late = replaced_and_late(aws, resource)
+    resource.physical_id = old
+    resource.update(before)
+    resource.delete()
+    call_submitter(aws, late)
+    assert "DeletedAt" in aws.items[old]
+
+
 def test_a_wrong_mark_is_taken_back(aws: FakeAws, resource: Resource) -> None:
     old = resource.create()["PhysicalResourceId"]
     resource.update(other_run(resource, "2"))
@@ -392,6 +505,113 @@ def test_deleting_a_stack_stops_every_job_of_its_line(aws: FakeAws, resource: Re
     assert resource.is_complete() == {"IsComplete": False}
     aws.end_job(old, "Stopped")
     assert resource.is_complete() == {"IsComplete": True}
+
+
+# A replaced job that is wanted again, by an update that fails
+
+
+def wanted_again(
+    aws: FakeAws, resource: Resource
+) -> tuple[str, str, dict[str, Any], dict[str, Any]]:
+    """Return a kept model's id and its successor's, and what failed and what was before.
+
+    The update that wants the kept model again wants it with another policy.
+    """
+    resource.properties |= {"OnReplace": "keep-model", "OnDelete": "keep-model"}
+    first = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    before = other_run(resource, "2")
+    new = resource.update(before)["PhysicalResourceId"]
+    resource.delete(old, first)
+    aws.end_job(new, "Completed")
+    resource.at_rest("UPDATE_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    failed = {**first, "OnReplace": "delete-model", "OnDelete": "delete-model"}
+    assert resource.update(failed)["PhysicalResourceId"] == old
+    return old, new, failed, before
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_a_kept_model_is_not_lost_to_the_policy_of_an_update_that_was_undone(
+    clean_up: bool, aws: FakeAws, resource: Resource
+) -> None:
+    old, new, failed, before = wanted_again(aws, resource)
+    assert resource.update(before)["PhysicalResourceId"] == new
+    assert (aws.items[old]["SupersededBy"], aws.items[old]["OnReplace"]) == (new, "keep-model")
+    resource.again()
+    if clean_up:
+        resource.delete(old, failed)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert len(aws.models) == 2
+
+
+def test_a_kept_model_is_not_lost_to_the_policy_of_an_update_whose_answer_was_lost(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, _, before = wanted_again(aws, resource)
+    resource.physical_id = new
+    resource.update(before)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", new)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert (aws.items[old]["SupersededBy"], aws.items[old]["OnReplace"]) == (new, "keep-model")
+    assert len(aws.models) == 2
+
+
+def test_a_kept_model_that_an_update_has_back_goes_by_the_policies_of_that_update(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, _, before = wanted_again(aws, resource)
+    resource.delete(new, before)
+    resource.at_rest("UPDATE_COMPLETE", old)
+    sweep(aws)
+    resource.delete()
+    assert [model["modelName"] for model in aws.models.values()] == [new]
+
+
+@pytest.mark.parametrize("minutes", [1, 20])
+def test_a_rollback_that_failed_is_continued_without_training_again(
+    minutes: int, aws: FakeAws, resource: Resource
+) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    after = other_run(resource, "2")
+    new = resource.update(after)["PhysicalResourceId"]
+    resource.update(before)
+    # CloudFormation took the rollback's answer for a failure: the resource is still the new one.
+    resource.physical_id, resource.properties = new, after
+    resource.at_rest("UPDATE_ROLLBACK_FAILED", new)
+    for _ in range(2):
+        aws.now += timedelta(minutes=minutes)
+        sweep(aws)
+    assert (aws.items[old].get("SupersededBy") == new) == (minutes == 20)
+    assert resource.update(before)["PhysicalResourceId"] == old
+    assert len(aws.jobs) == 2
+    resource.delete(new, after)
+    assert aws.jobs[new]["status"] == "Stopping"
+
+
+@pytest.mark.parametrize("on_delete", ["keep-model", "delete-model"])
+def test_a_stack_that_is_deleted_after_a_rollback_that_failed_keeps_what_either_policy_keeps(
+    on_delete: str, aws: FakeAws, resource: Resource
+) -> None:
+    resource.properties |= {"OnReplace": "delete-model", "OnDelete": "delete-model"}
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    after = {**other_run(resource, "2"), "OnDelete": on_delete}
+    resource.update(after)
+    # Another resource failed, and the rollback's answer was lost: the stack has the old id's mark.
+    resource.delete(old, {**before, "OnDelete": on_delete})
+    resource.gone()
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert len(aws.models) == (1 if on_delete == "keep-model" else 0)
 
 
 # Late requests of stacks that are gone
@@ -521,7 +741,7 @@ def test_a_job_that_a_late_update_took_is_deleted_as_any_other(
     assert resource.is_complete() == {"IsComplete": False}
 
 
-def test_an_unchanged_job_of_a_stack_that_is_gone_gives_back_what_it_took(
+def test_an_unchanged_job_of_a_stack_that_is_gone_takes_nothing(
     aws: FakeAws, properties: dict[str, Any]
 ) -> None:
     gone = Resource(aws=aws, properties=copy.deepcopy(properties), stack=STACK.format("gone"))
@@ -541,9 +761,9 @@ def test_an_unchanged_job_of_a_stack_that_is_gone_gives_back_what_it_took(
     resource = Resource(aws=aws, properties=properties, stack=STACK.format("made-again"))
     assert resource.create()["PhysicalResourceId"] == name
     resource.at_rest()
-    assert json.loads(aws.items[name]["Formerly"]) == [], "who gave it up has no claim"
+    assert json.loads(aws.items[name]["ClaimsBefore"]) == [], "who gave it up has no claim"
     call_submitter(aws, late)
-    assert aws.items[name]["StackId"] == gone.stack
+    assert aws.items[name]["StackId"] == resource.stack
     aws.now += timedelta(minutes=20)
     sweep(aws)
     assert len(aws.models) == 1

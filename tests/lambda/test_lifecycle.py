@@ -538,6 +538,47 @@ def test_a_superseded_model_goes_only_by_policy_and_after_its_successor_is_compl
     assert "RetiredAt" in aws.items[names["old"]]
 
 
+# Lambda sends a request again whose answer it did not see
+
+
+def test_a_repeated_update_makes_no_second_job(aws: FakeAws, resource: Resource) -> None:
+    old = resource.create()["PhysicalResourceId"]
+    first = resource.update(run_2(resource.properties))
+    row = dict(aws.items[old])
+    assert resource.again() == first
+    assert (len(aws.submitted), aws.items[old]) == (2, row)
+
+
+def test_a_repeated_rollback_is_the_same_rollback(aws: FakeAws, resource: Resource) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    new = resource.update(run_2(before))["PhysicalResourceId"]
+    assert resource.update(before)["PhysicalResourceId"] == old
+    row = dict(aws.items[new])
+    assert resource.again()["PhysicalResourceId"] == old
+    assert (len(aws.submitted), aws.items[new]) == (2, row)
+
+
+def test_a_repeated_delete_stops_once_and_waits_on(aws: FakeAws, resource: Resource) -> None:
+    name = resource.create()["PhysicalResourceId"]
+    assert resource.delete() == resource.again()
+    assert aws.calls.count(("bedrock", "StopModelCustomizationJob")) == 1
+    assert resource.is_complete() == {"IsComplete": False}
+    aws.end_job(name, "Stopped")
+    assert resource.is_complete() == {"IsComplete": True}
+
+
+def test_a_repeated_clean_up_of_a_superseded_id_takes_nothing(
+    aws: FakeAws, resource: Resource
+) -> None:
+    before = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    resource.update(run_2(before))
+    assert resource.delete(old, before) == resource.again()
+    assert len(aws.models) == 1
+
+
 # The completion check
 
 

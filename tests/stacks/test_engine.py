@@ -221,7 +221,8 @@ def test_a_function_that_takes_old_requests_is_found(
 
 def test_what_may_be_under_way_is_given_longer_than_its_function(dev: Deployment) -> None:
     """Else a second call could submit or tell what the first is still submitting or telling."""
-    from customization.steps import ANNOUNCEMENT_LEASE, SUBMISSION_GRACE  # noqa: PLC0415
+    from customization.rows import SUBMISSION_GRACE  # noqa: PLC0415
+    from customization.steps import ANNOUNCEMENT_LEASE  # noqa: PLC0415
 
     for where, grace in ((SUBMITTER, SUBMISSION_GRACE), (FOLLOWER, ANNOUNCEMENT_LEASE)):
         (function,) = dev.where(FUNCTION, **where)
