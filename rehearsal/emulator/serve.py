@@ -43,6 +43,7 @@ def _extend(options: Options) -> None:
         event_rules,
         front_door,
         function_runtime,
+        patient_answers,
         principals,
         refusals,
     )
@@ -72,6 +73,7 @@ def _extend(options: Options) -> None:
     service_refusals.install()
     custom_resource.install()
     service.install(options)
+    patient_answers.install()
     ledger.install(options.ledger_file)
 
 
