@@ -25,8 +25,6 @@ LONGEST_SECONDS = 20.0
 _INTERVAL = 0.02
 _ACTION = "DescribeStacks"
 
-_original = cloudformation.handle_request
-
 
 def stack_asked_for(body: bytes) -> str | None:
     """Name or id of the one stack that a call asks about, None for other calls."""
@@ -43,18 +41,27 @@ def _is_in_progress(name: str) -> bool:
     return status.endswith("_IN_PROGRESS") and status != "REVIEW_IN_PROGRESS"
 
 
-async def _handle(
-    method: str, path: str, headers: Mapping[str, str], body: bytes, query_params: dict[str, Any]
-) -> Any:
+async def _wait(headers: Mapping[str, str], body: bytes, query_params: dict[str, Any]) -> None:
     name = stack_asked_for(body)
     key = extract_access_key_id(dict(headers), dict(query_params))
     if name is not None and principals.function_of(key or "") is None:
         deadline = time.monotonic() + LONGEST_SECONDS
         while _is_in_progress(name) and time.monotonic() < deadline:
             await asyncio.sleep(_INTERVAL)
-    return await _original(method, path, headers, body, query_params)
 
 
 def install() -> None:
     """Answer this way from now on."""
-    cloudformation.handle_request = _handle
+    original = cloudformation.handle_request
+
+    async def handle(
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        query_params: dict[str, Any],
+    ) -> Any:
+        await _wait(headers, body, query_params)
+        return await original(method, path, headers, body, query_params)
+
+    cloudformation.handle_request = handle

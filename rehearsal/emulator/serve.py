@@ -42,6 +42,7 @@ def _extend(options: Options) -> None:
         embedded_metrics,
         event_rules,
         front_door,
+        function_interfaces,
         function_runtime,
         patient_answers,
         principals,
@@ -64,6 +65,7 @@ def _extend(options: Options) -> None:
     data_encryption.install()
     ec2_descriptions.install()
     function_runtime.install()
+    function_interfaces.install()
     alarms.install()
     embedded_metrics.install()
     event_rules.install()
