@@ -18,6 +18,7 @@ from rehearsal.processes import Children, Outcome
 
 Template = dict[str, Any]
 _TIMEOUT = 600.0
+_ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
 _EVENT = re.compile(
     r"\s*(?P<stack>\S+) \|.*_FAILED\s*\|\s*\S+\s*\|\s*(?P<where>\S+ \(\w+\))\s+(?P<why>.+)"
 )
@@ -133,7 +134,12 @@ class Toolkit:
         """
         # Outside the app's folder, or the CLI would synthesise the app first.
         outcome = self._cdk(
-            ["bootstrap", f"aws://{client.account}/{client.region}"],
+            [
+                *("bootstrap", f"aws://{client.account}/{client.region}"),
+                # The default, said by name: MiniStack resolves the template's own to nothing, and
+                # CloudFormation would wait for no interfaces of functions.
+                *("--cloudformation-execution-policies", _ADMINISTRATOR),
+            ],
             name="bootstrap",
             cwd=self.state,
             environment=client.environment(),

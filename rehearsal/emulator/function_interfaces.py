@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextvars
 import ipaddress
-import logging
 import secrets
 import threading
 import time
@@ -28,7 +27,6 @@ from rehearsal.emulator import principals, refusals
 from rehearsal.emulator.cloudformation.handlers import Properties, after, around_delete
 from rehearsal.emulator.decisions import why_denied
 
-_log = logging.getLogger("rehearsal")
 REMOVAL_SECONDS = 1.0
 """How long interfaces outlive their function: twenty to forty minutes on AWS."""
 _LONGEST_WAIT = 10.0
