@@ -20,7 +20,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.layout import ROOT
 
 LOOPBACK = "127.0.0.1"
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 _END_SECONDS = 3.0
 _HEALTH = "/_ministack/health"
 

@@ -17,9 +17,11 @@ from rehearsal.session import Session, side_by_side
 from rehearsal.toolkit import Assembly
 from settings import Settings
 
-_JOB_TIMEOUT = 120.0
-_ANNOUNCED_TIMEOUT = 30.0
-_ALARMS_TIMEOUT = 20.0
+# Deadlines, not durations: many times what it takes, for slow machines.
+_JOB_TIMEOUT = 300.0
+_ANNOUNCED_TIMEOUT = 120.0
+_ALARMS_TIMEOUT = 90.0
+_LEFT_TIMEOUT = 15.0
 _INTERVAL = 0.2
 
 
@@ -245,7 +247,12 @@ def check_nothing_left(*, client: Client, settings: Settings) -> None:
             settings.people.administrators,
         )
     }
-    found = leftovers.find(client=client, ignored_roles=stand_ins)
+    # What goes by itself in a moment is not left over: the last lines of a function, an interface.
+    deadline = time.monotonic() + _LEFT_TIMEOUT
+    while found := leftovers.find(client=client, ignored_roles=stand_ins):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_INTERVAL)
     if found:
         raise RehearsalError(
             "something is left after everything was destroyed",

@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -29,7 +30,7 @@ from rehearsal.emulator.decisions import why_denied
 
 REMOVAL_SECONDS = 1.0
 """How long interfaces outlive their function: twenty to forty minutes on AWS."""
-_LONGEST_WAIT = 10.0
+_LONGEST_WAIT = 60.0
 _INTERVAL = 0.05
 _FUNCTION = "AWS::Lambda::Function"
 _FUNCTION_KEY = "_function"
@@ -88,12 +89,28 @@ def _make(*, name: str, subnet_id: str, groups: list[str]) -> None:
     }
 
 
+class _Pace:
+    """How long they stay: what a file says now, or else the usual time."""
+
+    file: Path | None = None
+
+    @classmethod
+    def seconds(cls) -> float:
+        """Seconds between the function's end and theirs."""
+        try:
+            return float(cls.file.read_text(encoding="utf-8")) if cls.file else REMOVAL_SECONDS
+        except (OSError, ValueError):
+            return REMOVAL_SECONDS
+
+
 def _remove_later(identifiers: list[str], *, role_arn: str) -> None:
     if not identifiers:
         return
 
     def remove() -> None:
-        time.sleep(REMOVAL_SECONDS)
+        began = time.monotonic()
+        while time.monotonic() - began < _Pace.seconds():
+            time.sleep(_INTERVAL)
         stays = _why_they_stay(role_arn)
         if stays:
             refusals.record(where="lambda", reason=f"{', '.join(identifiers)} stay: {stays}")
@@ -162,8 +179,13 @@ def _note_deployer(*, form: Mapping[str, list[str]], access_key: str) -> None:
             _deployers[key] = caller
 
 
-def install() -> None:
-    """Make, keep and remove interfaces this way from now on."""
+def install(*, pace_file: Path) -> None:
+    """Make, keep and remove interfaces this way from now on.
+
+    Args:
+        pace_file: may hold the seconds that interfaces outlive their function.
+    """
+    _Pace.file = pace_file
     after(_FUNCTION, _attach)
     around_delete(_FUNCTION, _removal)
     original = cloudformation.handle_request

@@ -26,7 +26,7 @@ _PATIENCE = "PROPAGATION_SECONDS"
 _original = lambda_runtime._detect_runtime_binary
 _original_spawn = lambda_runtime.Worker._spawn
 _original_thread = stacks._runs_on_worker_thread
-_LONGEST_CALL = 10.0
+_LONGEST_CALL = 60.0
 _INTERVAL = 0.02
 
 

@@ -65,7 +65,7 @@ def _extend(options: Options) -> None:
     data_encryption.install()
     ec2_descriptions.install()
     function_runtime.install()
-    function_interfaces.install()
+    function_interfaces.install(pace_file=options.interface_pace_file)
     alarms.install()
     embedded_metrics.install()
     event_rules.install()

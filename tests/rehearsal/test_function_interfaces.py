@@ -8,6 +8,7 @@ from typing import Any
 
 from rehearsal.client import Client
 from rehearsal.deployment import Deployment
+from rehearsal.emulator_process import Emulator
 from tests.rehearsal.scene import Document, allow
 
 _TRUST = {
@@ -136,11 +137,18 @@ def test_a_function_is_deleted_with_its_interfaces_and_then_the_network_goes(roo
     assert place.delete("network") == (True, "")
 
 
-def test_who_may_not_see_interfaces_does_not_wait_and_the_network_cannot_go(root: Client) -> None:
+def test_who_may_not_see_interfaces_does_not_wait_and_the_network_cannot_go(
+    root: Client, emulator: Emulator
+) -> None:
     place = Place(root, "blind")
     place.deploy(by="blind")
-    assert place.delete("function") == (True, "")
-    gone, why = place.delete("network")
+    pace = emulator.state / "interface-seconds"
+    pace.write_text("3600", encoding="utf-8")
+    try:
+        assert place.delete("function") == (True, "")
+        gone, why = place.delete("network")
+    finally:
+        pace.unlink()
     assert not gone
     assert "DependencyViolation" in why
     # Lambda gets there in the end.
