@@ -26,9 +26,14 @@ _INTERVAL = 0.2
 
 
 def prepare(
-    *, session: Session, environment_name: str, config: Path, narration: Narration
+    *,
+    session: Session,
+    environment_name: str,
+    config: Path,
+    narration: Narration,
+    gates: bool = True,
 ) -> tuple[Client, Assembly]:
-    """Start and bootstrap the emulator while the app is synthesised."""
+    """Start and bootstrap the emulator while the app is synthesised, with its gates or without."""
 
     def emulated_account() -> Client:
         with narration.step("emulator started"):
@@ -39,7 +44,9 @@ def prepare(
 
     def synthesised() -> Assembly:
         with narration.step("cdk synth"):
-            return session.toolkit.synthesise(environment_name=environment_name, config=config)
+            return session.toolkit.synthesise(
+                environment_name=environment_name, config=config, gates=gates
+            )
 
     with side_by_side() as start:
         account, app = start(emulated_account), start(synthesised)

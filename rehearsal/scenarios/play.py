@@ -69,6 +69,7 @@ def play(
         environment_name=settings.environment,
         config=stage.config,
         narration=narration,
+        gates=False,
     )
     shared, _ = main_scenario.split(assembly, settings)
     with narration.step(f"cdk deploy: {len(shared)} stacks"):

@@ -126,6 +126,7 @@ class Stage:
             environment_name=self.settings.environment,
             config=self.config,
             name=f"cdk-{self.assemblies}.out",
+            gates=False,
         )
 
     def push_data(self) -> None:
