@@ -8,7 +8,8 @@ from rehearsal.toolkit import Assembly
 
 COUNT, LIMIT = 20, 2
 JOBS: Jobs = {f"queued-{number:02}": {"run": number} for number in range(1, COUNT + 1)}
-_AT_ONCE = 10
+_AT_ONCE = 5
+"""Stacks at once: more would start more functions at once than a small machine has processors."""
 
 
 def twenty_jobs(stage: Stage, assembly: Assembly) -> None:
