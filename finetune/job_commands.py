@@ -397,24 +397,34 @@ def _what_follows(*, job: "Job", stopped: bool) -> list[str]:
     watching = f"it takes Bedrock some minutes: finetune watch {job.name}"
     if stopped:
         return [
-            watching,
+            *([] if job.status.is_over else [watching]),
             "its stack stays and still names it; deploying the same again starts no new job",
-            "to train the same again, raise the job's `run` and deploy",
+            _AGAIN,
         ]
     if job.status.is_over:
         return [f"the job is {job.status}: there is nothing to stop"]
     return ["somebody has stopped it already", watching]
 
 
+_AGAIN = "to train the same again, raise the job's `run` and deploy"
+
+
 def _why_it_ended(*, job: "Job") -> Finding:
-    from customization.remedies import find  # noqa: PLC0415 loaded when used
+    from customization.jobs import JobStatus  # noqa: PLC0415 loaded when used
+    from customization.remedies import find  # noqa: PLC0415
 
     remedy = find(job.failure)
     phase = f" in {job.failed_phase}" if job.failed_phase else ""
+    reason = f": {job.failure}" if job.failure else ""
+    if remedy is not None:
+        fix = remedy.action
+    elif job.status is JobStatus.STOPPED and not reason:
+        fix = f"somebody stopped it; {_AGAIN}"
+    else:
+        fix = "read Bedrock's message; it is repeated as it came"
     return Finding(
         id="job-ended",
         level="error",
-        message=f"the job {job.name} is {job.status}{phase}:"
-        f" {job.failure or 'Bedrock gives no reason'}",
-        fix=remedy.action if remedy else "read Bedrock's message; it is repeated as it came",
+        message=f"the job {job.name} is {job.status}{phase}{reason or ', and Bedrock says not why'}",
+        fix=fix,
     )

@@ -270,3 +270,13 @@ def test_a_job_of_another_environment_can_be_watched(run: Run, aws: FakeAws) -> 
     aws.jobs = [make_job(f"prod-{NAME}", "Completed")]
     aws.owner = "prod"
     assert run("watch", f"prod-{NAME}").code == 0
+
+
+def test_who_watches_a_stopped_job_is_told_how_to_train_again(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "Stopped")]
+    (finding,) = run("watch", NAME, "--json").answer["findings"]
+    assert "`run`" in finding["fix"]
+    # The twin: a failure without a reason is not somebody's wish.
+    aws.jobs = [make_job(NAME, "Failed")]
+    (finding,) = run("watch", NAME, "--json").answer["findings"]
+    assert "`run`" not in finding["fix"]
