@@ -415,16 +415,16 @@ def _why_it_ended(*, job: "Job") -> Finding:
 
     remedy = find(job.failure)
     phase = f" in {job.failed_phase}" if job.failed_phase else ""
-    reason = f": {job.failure}" if job.failure else ""
+    reason = f": {job.failure}" if job.failure else ", and Bedrock says not why"
     if remedy is not None:
         fix = remedy.action
-    elif job.status is JobStatus.STOPPED and not reason:
+    elif job.status is JobStatus.STOPPED and not job.failure:
         fix = f"somebody stopped it; {_AGAIN}"
     else:
         fix = "read Bedrock's message; it is repeated as it came"
     return Finding(
         id="job-ended",
         level="error",
-        message=f"the job {job.name} is {job.status}{phase}{reason or ', and Bedrock says not why'}",
+        message=f"the job {job.name} is {job.status}{phase}{reason}",
         fix=fix,
     )
