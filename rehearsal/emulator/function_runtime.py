@@ -65,13 +65,14 @@ def _spawn(worker: Any) -> None:
 class SharedArchive(zipfile.ZipFile):
     """An archive that is unpacked once; whoever unpacks it again gets a link to the same folder."""
 
-    _lock = threading.Lock()
+    # Not `_lock`: an archive has one of that name for itself.
+    _unpacking = threading.Lock()
 
     def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
         """Put a link to the unpacked archive in the place of the empty folder `path`."""
         digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
         shared = Path(tempfile.gettempdir()) / f"code-{digest[:16]}"
-        with self._lock:
+        with self._unpacking:
             if not shared.exists():
                 unfinished = shared.with_suffix(".new")
                 super().extractall(unfinished, members, pwd)

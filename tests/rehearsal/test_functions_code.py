@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rehearsal.client import Client
@@ -70,6 +71,17 @@ def test_functions_of_the_same_code_share_one_folder(root: Client, emulator: Emu
     assert found["shares-a"]["code"].startswith(str(emulator.state.resolve()))
     for name in found:
         assert deployment.delete(stack=name).ok
+
+
+def test_processes_that_start_at_once_find_their_code(root: Client) -> None:
+    deployment = Deployment(root)
+    code = f"{_CODE}\n# started at once\n"
+    assert deployment.apply(stack="at-once", template=_template("at-once", seconds=1, code=code)).ok
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        found = list(pool.map(lambda _: _call(root, "at-once"), range(4)))
+    assert len({answer["process"] for answer in found}) > 1
+    assert len({answer["code"] for answer in found}) == 1
+    assert deployment.delete(stack="at-once").ok
 
 
 def test_a_schedule_waits_for_the_call_before(root: Client) -> None:
