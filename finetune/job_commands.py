@@ -1,7 +1,9 @@
 """`finetune jobs`, `watch` and `stop`: what Bedrock says of an environment's jobs, and its end."""
 
+import difflib
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +26,7 @@ from finetune.report import (
     failure,
     run_command,
 )
+from finetune.watch_display import Display, display
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
     from customization.jobs import Job
 
+QUEUED = "Queued"
+"""The status of a job that waits for its turn and is not in Bedrock yet."""
 REHEARSAL_INTERVAL = 0.2
 """Seconds between two looks at a rehearsed job: it takes seconds, a real one hours."""
 
@@ -98,20 +103,27 @@ def watch(
 ) -> None:
     """Follow the newest job of this name to its end, saying what changes.
 
-    Ends with 0 when the job is completed, with 1 and Bedrock's own message when it failed or was
-    stopped, and with 4 at the time limit; the job itself goes on in any case but the first two.
+    On a terminal each phase has a bar; elsewhere each change is a line. A job that waits for its
+    turn is waited for. Ends with 0 when the job is completed, with 1 and Bedrock's own message when
+    it failed or was stopped, and with 4 at the time limit; the job itself goes on in any case but
+    the first two.
     """
 
     def action(output: Output) -> Mapping[str, object]:
         settings = read_environment(name=environment, directory=config)
         bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
-        return _follow(
-            output=output,
-            bedrock=bedrock,
-            full_name=_newest(bedrock=bedrock, environment=settings, name=name),
-            interval=REHEARSAL_INTERVAL if rehearsal else interval,
-            seconds=None if timeout is None else timeout * 60,
-        )
+        target = _newest(bedrock=bedrock, environment=settings, name=name, rehearsal=rehearsal)
+        with display(output) as shown:
+            result = _follow(
+                shown=shown,
+                bedrock=bedrock,
+                environment=settings,
+                target=target,
+                interval=REHEARSAL_INTERVAL if rehearsal else interval,
+                seconds=None if timeout is None else timeout * 60,
+            )
+        output.say(f"{target.name} is Completed")
+        return result
 
     run_command(command="watch", as_json=as_json, action=action)
 
@@ -135,16 +147,24 @@ def stop(
     def action(output: Output) -> Mapping[str, object]:
         settings = read_environment(name=environment, directory=config)
         bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
-        full_name = _newest(bedrock=bedrock, environment=settings, name=name)
-        job = _look(bedrock=bedrock, full_name=full_name)
+        target = _newest(bedrock=bedrock, environment=settings, name=name, rehearsal=rehearsal)
+        job = _find(bedrock=bedrock, full_name=target.name)
+        if job is None and target.waits:
+            raise _still_queued(target=target, environment=settings)
+        if job is None:
+            raise _unknown(bedrock=bedrock, environment=settings, name=target.name)
         _refuse_foreign(bedrock=bedrock, job=job, environment=settings)
-        if not job.status.is_running:
-            output.say(f"{job.name} is {job.status}: there is nothing to stop")
-            return {"job": {"name": job.name, "arn": job.arn, "status": job.status.value}}
-        seen = _stopped(bedrock=bedrock, job=job)
+        stopped = job.status.is_running
+        seen = _stopped(bedrock=bedrock, job=job) if stopped else job
+        follows = _what_follows(job=seen, stopped=stopped)
         output.say(f"{seen.name}: {seen.status}")
-        output.say(f"it takes Bedrock some minutes: finetune watch {seen.name}")
-        return {"job": {"name": seen.name, "arn": seen.arn, "status": seen.status.value}}
+        for sentence in follows:
+            output.say(sentence)
+        return {
+            "job": {"name": seen.name, "arn": seen.arn, "status": seen.status.value},
+            "stopped": stopped,
+            "follows": follows,
+        }
 
     run_command(command="stop", as_json=as_json, action=action)
 
@@ -218,12 +238,30 @@ def _summaries(
                     yield summary
 
 
-def _newest(*, bedrock: "BedrockClient", environment: Environment, name: str) -> str:
-    """Return the name of the newest Bedrock job; a name that is no job's is taken as it is."""
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A job's whole name, the settings' name of it, and whether it waits for its turn."""
+
+    name: str
+    job: str | None = None
+    waits: bool = False
+
+
+def _newest(
+    *, bedrock: "BedrockClient", environment: Environment, name: str, rehearsal: bool
+) -> Target:
+    """Return the newest job of the settings' name; a name that is no job's is taken as it is."""
     if name not in environment.jobs:
-        return name
-    for summary in _summaries(bedrock=bedrock, environment=environment, job=name):
-        return summary["jobName"]
+        return Target(name=name)
+    found = [
+        str(summary["jobName"])
+        for summary in _summaries(bedrock=bedrock, environment=environment, job=name)
+    ]
+    waiting = _waiting(settings=environment, job=name, rehearsal=rehearsal)
+    if waiting is not None and waiting not in found:
+        return Target(name=waiting, job=name, waits=True)
+    if found:
+        return Target(name=found[0], job=name)
     raise failure(
         code=ExitCode.FINDINGS,
         id="no-job",
@@ -236,85 +274,157 @@ def _newest(*, bedrock: "BedrockClient", environment: Environment, name: str) ->
 
 def _follow(
     *,
-    output: Output,
+    shown: Display,
     bedrock: "BedrockClient",
-    full_name: str,
+    environment: Environment,
+    target: Target,
     interval: float,
     seconds: float | None,
 ) -> Mapping[str, object]:
     from customization.jobs import JobStatus  # noqa: PLC0415 loaded when used
 
     end = None if seconds is None else time.monotonic() + seconds
-    shown: dict[str, str] = {}
+    seen = False
     while True:
-        job = _look(bedrock=bedrock, full_name=full_name)
-        _say_changes(output=output, job=job, shown=shown)
-        result = {
-            "job": {
-                "name": job.name,
-                "arn": job.arn,
-                "status": job.status.value,
-                "phases": dict(job.phases),
-                "model_arn": job.model_arn,
-            }
-        }
-        if job.status is JobStatus.COMPLETED:
+        job = _find(bedrock=bedrock, full_name=target.name)
+        if job is None and (seen or not target.waits):
+            if seen:
+                raise _gone(name=target.name)
+            raise _unknown(bedrock=bedrock, environment=environment, name=target.name)
+        seen = seen or job is not None
+        shown.show(_statuses(job=job, name=target.name))
+        result = _as_result(job=job, name=target.name)
+        if job is not None and job.status is JobStatus.COMPLETED:
             return result
-        if job.status.is_over:
+        if job is not None and job.status.is_over:
             raise CommandError(
                 code=ExitCode.FINDINGS, findings=[_why_it_ended(job=job)], result=result
             )
         if end is not None and time.monotonic() + interval > end:
+            status = job.status.value if job else QUEUED
             late = Finding(
                 id="timed-out",
                 level="error",
-                message=f"the job is {job.status} when the time is up; it goes on in Bedrock",
+                message=f"the job is {status} when the time is up; it goes on in Bedrock",
                 fix="watch it again later",
             )
             raise CommandError(code=ExitCode.TIMED_OUT, findings=[late], result=result)
         time.sleep(interval)
 
 
-def _look(*, bedrock: "BedrockClient", full_name: str) -> "Job":
+def _statuses(*, job: "Job | None", name: str) -> dict[str, str]:
+    if job is None:
+        return {name: QUEUED}
+    return {job.name: job.status.value, **job.phases}
+
+
+def _as_result(*, job: "Job | None", name: str) -> dict[str, object]:
+    if job is None:
+        return {"job": {"name": name, "arn": None, "status": QUEUED, "phases": {}}}
+    return {
+        "job": {
+            "name": job.name,
+            "arn": job.arn,
+            "status": job.status.value,
+            "phases": dict(job.phases),
+            "model_arn": job.model_arn,
+        }
+    }
+
+
+def _find(*, bedrock: "BedrockClient", full_name: str) -> "Job | None":
     from customization.errors import UnknownStatusError  # noqa: PLC0415 loaded when used
     from customization.jobs import find_job  # noqa: PLC0415
     from finetune.aws import aws_errors  # noqa: PLC0415
 
     try:
         with aws_errors(doing=f"looking at the job {full_name}"):
-            job = find_job(bedrock=bedrock, name=full_name)
+            return find_job(bedrock=bedrock, name=full_name)
     except UnknownStatusError as error:
         raise failure(
             code=ExitCode.AWS, id="unknown-status", message=str(error), fix="update this app"
         ) from error
-    if job is None:
-        raise failure(
-            code=ExitCode.FINDINGS,
-            id="no-job",
-            message=f"Bedrock has no job {full_name!r}, and the settings name none so",
-            fix="see `finetune jobs` for the names there are",
-        )
-    return job
 
 
-def _say_changes(*, output: Output, job: "Job", shown: dict[str, str]) -> None:
-    """Say each status that differs from what was shown last."""
-    clock = time.strftime("%H:%M:%S")
-    for what, status in {job.name: job.status.value, **job.phases}.items():
-        if shown.get(what) != status:
-            shown[what] = status
-            output.say(f"{clock}  {what}: {status}")
+def _unknown(*, bedrock: "BedrockClient", environment: Environment, name: str) -> CommandError:
+    """Return the error for a name that nobody knows, with those that look like it."""
+    near = difflib.get_close_matches(
+        name, [*environment.jobs, *_names(bedrock=bedrock, environment=environment)], n=3
+    )
+    fix = "see `finetune jobs` for the names there are"
+    return failure(
+        code=ExitCode.FINDINGS,
+        id="no-job",
+        message=f"Bedrock has no job {name!r}, and the settings name none so",
+        fix=f"did you mean {' or '.join(near)}? {fix}" if near else fix,
+    )
+
+
+def _names(*, bedrock: "BedrockClient", environment: Environment) -> list[str]:
+    """Return the environment's newest jobs in Bedrock, none where it may not list them."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 slow to load
+
+    try:
+        answer = bedrock.list_model_customization_jobs(nameContains=f"{environment.name}-")
+    except (BotoCoreError, ClientError):
+        # It is for a proposal alone: the error to tell is another.
+        return []
+    return [str(each["jobName"]) for each in answer.get("modelCustomizationJobSummaries", [])]
+
+
+def _gone(*, name: str) -> CommandError:
+    return failure(
+        code=ExitCode.FINDINGS,
+        id="job-gone",
+        message=f"Bedrock has no job {name!r} any more: it was there at the last look",
+        fix="see `finetune jobs`, and AWS CloudTrail for who took it away",
+    )
+
+
+def _still_queued(*, target: Target, environment: Environment) -> CommandError:
+    stack = environment.stack(f"job-{target.job}")
+    return failure(
+        code=ExitCode.FINDINGS,
+        id="not-started",
+        message=f"the job {target.name} waits for its turn: Bedrock has nothing to stop yet",
+        fix=f"delete its stack {stack} to take it out of the queue, or stop it when it runs",
+        where={"stack": stack},
+    )
+
+
+def _what_follows(*, job: "Job", stopped: bool) -> list[str]:
+    """Return what a person should know after asking to stop a job, a sentence each."""
+    watching = f"it takes Bedrock some minutes: finetune watch {job.name}"
+    if stopped:
+        return [
+            *([] if job.status.is_over else [watching]),
+            "its stack stays and still names it; deploying the same again starts no new job",
+            _AGAIN,
+        ]
+    if job.status.is_over:
+        return [f"the job is {job.status}: there is nothing to stop"]
+    return ["somebody has stopped it already", watching]
+
+
+_AGAIN = "to train the same again, raise the job's `run` and deploy"
 
 
 def _why_it_ended(*, job: "Job") -> Finding:
-    from customization.remedies import find  # noqa: PLC0415 loaded when used
+    from customization.jobs import JobStatus  # noqa: PLC0415 loaded when used
+    from customization.remedies import find  # noqa: PLC0415
 
     remedy = find(job.failure)
     phase = f" in {job.failed_phase}" if job.failed_phase else ""
+    reason = f": {job.failure}" if job.failure else ", and Bedrock says not why"
+    if remedy is not None:
+        fix = remedy.action
+    elif job.status is JobStatus.STOPPED and not job.failure:
+        fix = f"somebody stopped it; {_AGAIN}"
+    else:
+        fix = "read Bedrock's message; it is repeated as it came"
     return Finding(
         id="job-ended",
         level="error",
-        message=f"the job {job.name} is {job.status}{phase}:"
-        f" {job.failure or 'Bedrock gives no reason'}",
-        fix=remedy.action if remedy else "read Bedrock's message; it is repeated as it came",
+        message=f"the job {job.name} is {job.status}{phase}{reason}",
+        fix=fix,
     )

@@ -89,9 +89,15 @@ def main() -> None:
                 fix=f"see {path} --help",
             )
         )
-        output.print_object(command=path.removeprefix("finetune").strip(), ok=False, result={})
+        called = path.removeprefix("finetune").strip() or asked_for(arguments)
+        output.print_object(command=called, ok=False, result={})
         code = ExitCode.USAGE
     sys.exit(code)
+
+
+def asked_for(arguments: list[str]) -> str:
+    """Return what somebody who names no command of ours called it, or nothing."""
+    return next((argument for argument in arguments if not argument.startswith("-")), "")
 
 
 if __name__ == "__main__":

@@ -169,14 +169,15 @@ def _missed(result: "FaultResult") -> Finding:
 
 
 def _failed(error: "RehearsalError") -> CommandError:
-    from rehearsal.errors import KeptRehearsalError  # noqa: PLC0415
+    from rehearsal.errors import KeptRehearsalError, NothingKeptError  # noqa: PLC0415
 
-    findings = [Finding(id="rehearsal-failed", level="error", message=error.message, fix=error.fix)]
+    findings = [Finding(id=error.id, level="error", message=error.message, fix=error.fix)]
     findings += [
         Finding(id="rehearsal-reason", level="note", message=reason, fix="")
         for reason in error.reasons
     ]
-    code = ExitCode.USAGE if isinstance(error, KeptRehearsalError) else ExitCode.FINDINGS
+    wrong_use = isinstance(error, (KeptRehearsalError, NothingKeptError))
+    code = ExitCode.USAGE if wrong_use else ExitCode.FINDINGS
     return CommandError(code=code, findings=findings, result={"reasons": list(error.reasons)})
 
 

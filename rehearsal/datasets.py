@@ -14,7 +14,7 @@ from rehearsal.processes import Children
 from settings import DatasetLock, Settings
 
 _FOLDERS = ("examples",)
-_TIMEOUT = 120.0
+_TIMEOUT = 300.0
 
 
 def needed_by(settings: Settings) -> list[DatasetLock]:

@@ -15,7 +15,7 @@ from rehearsal.client import Client
 from rehearsal.errors import RehearsalError
 from rehearsal.toolkit import Template
 
-_TIMEOUT = 120.0
+_TIMEOUT = 300.0
 _INTERVAL = 0.1
 _CAPABILITIES = ["CAPABILITY_NAMED_IAM"]
 _GONE = "DELETE_COMPLETE"

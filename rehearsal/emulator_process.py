@@ -20,7 +20,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.layout import ROOT
 
 LOOPBACK = "127.0.0.1"
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 _END_SECONDS = 3.0
 _HEALTH = "/_ministack/health"
 
@@ -119,6 +119,17 @@ def end_process_group(pid: int, *, gently: bool = True) -> None:
             time.sleep(0.02)
 
 
+def is_alive(pid: int) -> bool:
+    """Whether there is a process of this number."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _group_lives(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
@@ -126,7 +137,26 @@ def _group_lives(pid: int) -> bool:
         os.killpg(pid, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    return True
+    return _has_living_members(pid)
+
+
+def _has_living_members(group: int) -> bool:
+    """Whether a process of a group does more than wait to be reaped; True where nobody knows.
+
+    Orphans are the first process's to reap, and in many containers that never happens.
+    """
+    processes = Path("/proc")
+    if not (processes / "self" / "stat").exists():
+        return True
+    for entry in processes.iterdir():
+        if not entry.name.isdecimal():
+            continue
+        with contextlib.suppress(OSError):
+            # After the name, which may hold anything: state, parent, group.
+            state, _, member_of = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+            if int(member_of) == group and state not in ("Z", "X"):
+                return True
+    return False
 
 
 def interpreter() -> Path:

@@ -6,6 +6,9 @@ from __future__ import annotations
 class RehearsalError(Exception):
     """The rehearsal failed: what happened, what to do, and where to read more."""
 
+    id = "rehearsal-failed"
+    """What the finding of the command line is called."""
+
     def __init__(self, message: str, *, fix: str, reasons: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
@@ -32,4 +35,12 @@ class RehearsalError(Exception):
 
 
 class KeptRehearsalError(RehearsalError):
-    """There is no kept rehearsal to end, or one that must be ended first."""
+    """A rehearsal is kept that must be ended first."""
+
+    id = "rehearsal-kept"
+
+
+class NothingKeptError(RehearsalError):
+    """There is no kept rehearsal to end."""
+
+    id = "no-rehearsal-kept"

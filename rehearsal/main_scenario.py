@@ -17,16 +17,23 @@ from rehearsal.session import Session, side_by_side
 from rehearsal.toolkit import Assembly
 from settings import Settings
 
-_JOB_TIMEOUT = 120.0
-_ANNOUNCED_TIMEOUT = 30.0
-_ALARMS_TIMEOUT = 20.0
+# Deadlines, not durations: many times what it takes, for slow machines.
+_JOB_TIMEOUT = 300.0
+_ANNOUNCED_TIMEOUT = 120.0
+_ALARMS_TIMEOUT = 90.0
+_LEFT_TIMEOUT = 15.0
 _INTERVAL = 0.2
 
 
 def prepare(
-    *, session: Session, environment_name: str, config: Path, narration: Narration
+    *,
+    session: Session,
+    environment_name: str,
+    config: Path,
+    narration: Narration,
+    gates: bool = True,
 ) -> tuple[Client, Assembly]:
-    """Start and bootstrap the emulator while the app is synthesised."""
+    """Start and bootstrap the emulator while the app is synthesised, with its gates or without."""
 
     def emulated_account() -> Client:
         with narration.step("emulator started"):
@@ -37,7 +44,9 @@ def prepare(
 
     def synthesised() -> Assembly:
         with narration.step("cdk synth"):
-            return session.toolkit.synthesise(environment_name=environment_name, config=config)
+            return session.toolkit.synthesise(
+                environment_name=environment_name, config=config, gates=gates
+            )
 
     with side_by_side() as start:
         account, app = start(emulated_account), start(synthesised)
@@ -245,7 +254,12 @@ def check_nothing_left(*, client: Client, settings: Settings) -> None:
             settings.people.administrators,
         )
     }
-    found = leftovers.find(client=client, ignored_roles=stand_ins)
+    # What goes by itself in a moment is not left over: the last lines of a function, an interface.
+    deadline = time.monotonic() + _LEFT_TIMEOUT
+    while found := leftovers.find(client=client, ignored_roles=stand_ins):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_INTERVAL)
     if found:
         raise RehearsalError(
             "something is left after everything was destroyed",

@@ -9,14 +9,14 @@ from pathlib import Path
 from rich.console import Console
 
 from rehearsal import kept, main_scenario
-from rehearsal.errors import KeptRehearsalError
+from rehearsal.errors import NothingKeptError
 from rehearsal.faults import catalogue
 from rehearsal.faults.batch import FaultResult, run_faults
 from rehearsal.layout import ROOT, STATE_HOME
 from rehearsal.narration import Narration, Step
 from rehearsal.scenarios import catalogue as scenarios
 from rehearsal.scenarios.play import play
-from rehearsal.session import Session, ended_by_signals
+from rehearsal.session import Session, clear_abandoned, ended_by_signals
 from rehearsal.world import world_of
 from settings import load_settings
 
@@ -78,6 +78,7 @@ def rehearse(
     if keep:
         kept.refuse_second()
     STATE_HOME.mkdir(exist_ok=True)
+    clear_abandoned()
     found = Rehearsed()
     with ended_by_signals(), Session(world=world_of(settings), keep=keep) as session:
         if chosen:
@@ -112,9 +113,9 @@ def end_kept() -> None:
     """End the kept rehearsal.
 
     Raises:
-        KeptRehearsalError: there is none.
+        NothingKeptError: there is none.
     """
     if not kept.end():
-        raise KeptRehearsalError(
+        raise NothingKeptError(
             "no rehearsal is kept", fix="start one with `finetune rehearse --keep`"
         )

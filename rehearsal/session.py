@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -16,11 +17,11 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar
 
-from rehearsal import emulator_process
+from rehearsal import emulator_process, kept
 from rehearsal.client import Client
-from rehearsal.emulator_process import Emulator, World
+from rehearsal.emulator_process import Emulator, World, is_alive
 from rehearsal.errors import RehearsalError
-from rehearsal.layout import STATE_HOME
+from rehearsal.layout import KEPT_FILE, STATE_HOME
 from rehearsal.processes import Children
 from rehearsal.toolkit import Toolkit
 
@@ -63,6 +64,10 @@ class Session:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        with undisturbed():
+            self._clean_up(error)
+
+    def _clean_up(self, error: BaseException | None) -> None:
         if self.keep and error is None:
             self.children.end_all()
             return
@@ -167,4 +172,43 @@ def ended_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no signal end what takes seconds and would leave something behind, as a second Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {
+        number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, *_ENDING)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def clear_abandoned(home: Path = STATE_HOME, kept_file: Path = KEPT_FILE) -> list[Path]:
+    """Remove the folders of rehearsals that were killed, and return them.
+
+    Not those of running rehearsals, not a kept one's, and not the logs that a failure leaves.
+    """
+    there = kept.find(kept_file)
+    gone = []
+    for folder in home.iterdir():
+        pid = folder.name.partition("-")[0]
+        if (
+            not _OURS.fullmatch(folder.name)
+            or is_alive(int(pid))
+            or (there is not None and there.state.resolve() == folder.resolve())
+            or {entry.name for entry in folder.iterdir()} <= {"logs"}
+        ):
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        gone.append(folder)
+    return gone
+
+
+_OURS = re.compile(r"\d+-[0-9a-f]{6}")
+"""The name of a rehearsal's folder: the process that made it, and what tells two of them apart."""
 _ENDING = (signal.SIGTERM, signal.SIGHUP)

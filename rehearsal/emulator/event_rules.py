@@ -2,7 +2,8 @@
 
 MiniStack calls a function whether or not its policy lets the rule, counts no invocation, and looks
 at schedules every ten seconds. Here a schedule of minutes or more fires every two seconds, from
-when the stack that made its rule is at rest: on AWS the first time is a whole interval later.
+when the stack that made its rule is at rest: on AWS the first time is a whole interval later. It
+waits for the call before, which on AWS has ended long ago: calls would pile up on a slow machine.
 https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
 """
 
@@ -13,6 +14,8 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from ministack.core.responses import get_account_id, request_scope
@@ -26,6 +29,10 @@ CLOCK_SECONDS = 2.0
 """How often a scheduled rule fires here."""
 _TICK_SECONDS = 0.5
 _RULE = "AWS::Events::Rule"
+
+_busy: Counter[str] = Counter()
+"""How many calls by rules a function has under way, by its ARN."""
+_busy_lock = threading.Lock()
 
 _original_dispatch = eventbridge._invoke_target
 
@@ -71,6 +78,13 @@ def _call(arn: str, payload: str) -> None:
     event = json.loads(payload)
 
     def run() -> None:
+        try:
+            work()
+        finally:
+            with _busy_lock:
+                _busy[arn] -= 1
+
+    def work() -> None:
         began = time.time()
         answer = lambda_svc._execute_function_with_config_scope(record, event)
         failed = bool(answer.get("error"))
@@ -84,8 +98,16 @@ def _call(arn: str, payload: str) -> None:
                 where="event rule", reason=f"the function {name} failed: {answer.get('body')}"
             )
 
+    with _busy_lock:
+        _busy[arn] += 1
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(run,), daemon=True, name=f"rule-{name}").start()
+
+
+def _is_waited_for(targets: Iterable[dict[str, Any]]) -> bool:
+    """Whether one of the targets is at work for a rule."""
+    with _busy_lock:
+        return any(_busy[str(target.get("Arn"))] > 0 for target in targets)
 
 
 def is_at_rest(rule_name: str) -> bool:
@@ -114,7 +136,8 @@ class _Clock:
             account, region, _ = key
             with request_scope(account, region):
                 resting = is_at_rest(rule["Name"])
-            due = resting and now - self._fired.get(key, 0.0) >= CLOCK_SECONDS
+            waiting = _is_waited_for(eventbridge._targets._data.get(key, []))
+            due = resting and not waiting and now - self._fired.get(key, 0.0) >= CLOCK_SECONDS
             # MiniStack compares its own note with the rule's interval.
             eventbridge._rule_last_fired[key] = 0.0 if due else now
             if due:

@@ -5,13 +5,18 @@ packages, so that an asset that forgot a dependency fails here too. Node functio
 library `require('@aws-sdk/client-ec2')`, which Lambda's runtime has and MiniStack does not. The
 submitter tries again for a minute while permissions spread through AWS; here they hold at once. A
 function is deleted when its calls have ended: on AWS a call that is under way then fails unheard.
+Code is unpacked once and not for each process that runs it, nor compiled again by each.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
+import tempfile
+import threading
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +31,7 @@ _PATIENCE = "PROPAGATION_SECONDS"
 _original = lambda_runtime._detect_runtime_binary
 _original_spawn = lambda_runtime.Worker._spawn
 _original_thread = stacks._runs_on_worker_thread
-_LONGEST_CALL = 10.0
+_LONGEST_CALL = 60.0
 _INTERVAL = 0.02
 
 
@@ -57,6 +62,36 @@ def _spawn(worker: Any) -> None:
         worker.config = deployed
 
 
+class SharedArchive(zipfile.ZipFile):
+    """An archive that is unpacked once; whoever unpacks it again gets a link to the same folder."""
+
+    # Not `_lock`: an archive has one of that name for itself.
+    _unpacking = threading.Lock()
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        """Put a link to the unpacked archive in the place of the empty folder `path`."""
+        digest = hashlib.sha256(Path(str(self.filename)).read_bytes()).hexdigest()
+        shared = Path(tempfile.gettempdir()) / f"code-{digest[:16]}"
+        with self._unpacking:
+            if not shared.exists():
+                unfinished = shared.with_suffix(".new")
+                super().extractall(unfinished, members, pwd)
+                unfinished.rename(shared)
+        folder = Path(path)
+        folder.rmdir()
+        folder.symlink_to(shared, target_is_directory=True)
+
+
+class _Archives:
+    """The module `zipfile` as the functions' runtime sees it."""
+
+    ZipFile = SharedArchive
+    BadZipFile = zipfile.BadZipFile
+    LargeZipFile = zipfile.LargeZipFile
+    # MiniStack names the class so, in a clause that is looked at when unpacking a layer fails.
+    LargeFileError = zipfile.LargeZipFile
+
+
 def _is_busy(name: str) -> bool:
     record = lambda_svc._functions.get(name)
     if record is None:
@@ -82,6 +117,7 @@ def install() -> None:
     stacks._runs_on_worker_thread = _on_a_thread
     lambda_runtime.Worker._spawn = _spawn
     lambda_runtime._detect_runtime_binary = _binary
+    lambda_runtime.zipfile = _Archives
     os.environ["NODE_PATH"] = str(_NODE_MODULES)
     # A function must not find the packages of the person's own site directory either.
     os.environ["PYTHONNOUSERSITE"] = "1"

@@ -66,6 +66,11 @@ class Options:
         """How many seconds the next jobs take, in place of `job_seconds`; may be absent."""
         return self.state / "job-seconds"
 
+    @property
+    def interface_pace_file(self) -> Path:
+        """How many seconds interfaces outlive their function; may be absent."""
+        return self.state / "interface-seconds"
+
     @classmethod
     def read(cls, path: Path) -> Options:
         """Read the options file.

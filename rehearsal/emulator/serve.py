@@ -42,7 +42,9 @@ def _extend(options: Options) -> None:
         embedded_metrics,
         event_rules,
         front_door,
+        function_interfaces,
         function_runtime,
+        patient_answers,
         principals,
         refusals,
     )
@@ -63,6 +65,7 @@ def _extend(options: Options) -> None:
     data_encryption.install()
     ec2_descriptions.install()
     function_runtime.install()
+    function_interfaces.install(pace_file=options.interface_pace_file)
     alarms.install()
     embedded_metrics.install()
     event_rules.install()
@@ -72,6 +75,7 @@ def _extend(options: Options) -> None:
     service_refusals.install()
     custom_resource.install()
     service.install(options)
+    patient_answers.install()
     ledger.install(options.ledger_file)
 
 

@@ -26,7 +26,7 @@ from rehearsal.toolkit import Assembly, Template
 from rehearsal.watching import wait_for_end
 from settings import Settings
 
-_JOB_TIMEOUT = 120.0
+_JOB_TIMEOUT = 300.0
 _LINE = 220
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from rehearsal.faults.batch import plant
 from rehearsal.faults.catalogue import named
-from rehearsal.scenarios.stage import Jobs, Stage, must
+from rehearsal.scenarios.stage import TIMEOUT, Jobs, Stage, must
 from rehearsal.toolkit import Assembly
 
 _JOB = "fails"
@@ -25,10 +25,10 @@ def failed_job(stage: Stage, assembly: Assembly) -> None:
         name = stage.output(_JOB, "JobName")
         stage.wait_for(name, "Failed")
         told = listener.wait_for(
-            "the job's end", lambda message: message.get("name") == name, timeout=20
+            "the job's end", lambda message: message.get("name") == name, timeout=TIMEOUT
         )
         listener.wait_for(
-            "the alarm", lambda message: message.get("NewStateValue") == "ALARM", timeout=20
+            "the alarm", lambda message: message.get("NewStateValue") == "ALARM", timeout=TIMEOUT
         )
         must(told[0]["state"] == "Failed", "the topic hears that it failed", seen=told[0])
         must("security group" in told[0]["text"], "and why", seen=told[0]["text"])
@@ -52,5 +52,5 @@ def _workers_apart(stage: Stage) -> Iterator[None]:
     try:
         yield
     finally:
-        for stack in planted:
-            stage.apply(stack, stage.deployed[stack])
+        restored = [stage.apply(stack, stage.deployed[stack]) for stack in planted]
+    must(all(found.ok for found in restored), "the fault can be taken away", seen=restored)

@@ -16,6 +16,7 @@ from rehearsal.session import Session
 from rehearsal.toolkit import Assembly
 from settings import Settings
 
+_SETTLES = 20.0
 USUAL_PACE = 1.0
 """Seconds a job takes, where a scenario does not say otherwise."""
 
@@ -68,6 +69,7 @@ def play(
         environment_name=settings.environment,
         config=stage.config,
         narration=narration,
+        gates=False,
     )
     shared, _ = main_scenario.split(assembly, settings)
     with narration.step(f"cdk deploy: {len(shared)} stacks"):
@@ -97,17 +99,24 @@ def _play(*, scenario: Scenario, stage: Stage, assembly: Assembly) -> None:
     scenario.play(stage, assembly)
     refused = [refusal.reason for refusal in stage.session.refusals(since=before)]
     check_refusals(expected=scenario.refusals, refused=refused)
-    must_be_gone = [name for name in stage.jobs() if stage.status(name) in ("InProgress",)]
-    if must_be_gone or stage.models() or stage.interfaces():
+    left: dict[str, list[str]] = {}
+
+    def nothing_is_left() -> bool:
+        left["jobs"] = [
+            name for name in stage.jobs() if stage.status(name) in ("InProgress", "Stopping")
+        ]
+        left["models"], left["interfaces"] = stage.models(), stage.interfaces()
+        return not any(left.values())
+
+    # Interfaces go a moment after their job has ended.
+    try:
+        stage.until(f"{scenario.name} leaves nothing", nothing_is_left, timeout=_SETTLES)
+    except RehearsalError as error:
         raise RehearsalError(
             f"{scenario.name} leaves something",
             fix="end what the scenario began",
-            reasons=(
-                f"jobs {must_be_gone}",
-                f"models {stage.models()}",
-                f"interfaces {stage.interfaces()}",
-            ),
-        )
+            reasons=tuple(f"{kind}: {', '.join(names)}" for kind, names in left.items() if names),
+        ) from error
 
 
 def _leave_nothing(*, stage: Stage, assembly: Assembly, shared: Sequence[str]) -> None:

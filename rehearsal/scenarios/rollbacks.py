@@ -7,7 +7,7 @@ from rehearsal.toolkit import Assembly, Template
 
 _JOB = "returns"
 JOBS: Jobs = {_JOB: {}}
-_LONGER_THAN_THE_UPDATE = 30.0
+_LONGER_THAN_THE_UPDATE = 900.0
 
 
 def rolled_back_update(stage: Stage, assembly: Assembly) -> None:

@@ -7,7 +7,7 @@ model, and every answer is validated against the operation's output shape.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -19,31 +19,16 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
+from rehearsal.bedrock_semantics.errors import LostError, ServiceError
+from rehearsal.bedrock_semantics.jobs import COMPLETED, Record, enter
+from rehearsal.bedrock_semantics.service import Bedrock, Fault, raise_planted
+
+RefusalError = ServiceError
+__all__ = ["FakeAws", "FakeStack", "Fault", "LostError", "RefusalError", "Wire", "holds"]
+
 REGION = "eu-test-1"
 ACCOUNT = "123456789012"
 START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class RefusalError(Exception):
-    """An error that a service answers."""
-
-    def __init__(self, code: str, message: str = "no", status: int = 400) -> None:
-        super().__init__(code)
-        self.code, self.message, self.status = code, message, status
-
-
-@dataclass
-class Fault:
-    """An error to answer instead of (or, with `after`, on top of) an operation's effect."""
-
-    operation: str
-    refusal: RefusalError | LostError
-    times: int = 1
-    after: bool = False
-
-
-class LostError(Exception):
-    """An answer that never comes: the call may have had its effect."""
 
 
 @dataclass
@@ -59,21 +44,52 @@ class FakeAws:
     """The state of the services, and the calls that reached them."""
 
     now: datetime = START
-    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    models: dict[str, dict[str, Any]] = field(default_factory=dict)
+    bedrock: Bedrock = field(init=False)
     objects: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     items: dict[str, dict[str, str]] = field(default_factory=dict)
     stacks: dict[str, FakeStack] = field(default_factory=dict)
     published: list[dict[str, Any]] = field(default_factory=list)
     invoked: list[bytes] = field(default_factory=list)
-    quota: int = 100
     interfaces: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     calls: list[tuple[str, str]] = field(default_factory=list)
     slept: list[float] = field(default_factory=list)
     submitted: list[dict[str, Any]] = field(default_factory=list)
     by_caller: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.bedrock = Bedrock(
+            clock=lambda: self.now,
+            arn=_arn,
+            new_id=lambda: f"{len(self.bedrock.requests):012d}",
+            quota=100,
+            # Faults of all services are planted at the wire.
+            check_each=False,
+        )
+
+    @property
+    def jobs(self) -> MutableMapping[str, Record]:
+        """Bedrock's jobs by name."""
+        return self.bedrock.jobs
+
+    @property
+    def models(self) -> MutableMapping[str, Record]:
+        """Bedrock's custom models by ARN."""
+        return self.bedrock.models
+
+    @property
+    def tags(self) -> MutableMapping[str, dict[str, str]]:
+        """The tags of jobs and models by ARN."""
+        return self.bedrock.tags
+
+    @property
+    def quota(self) -> int:
+        """How many jobs may run in the account at once."""
+        return self.bedrock.quota
+
+    @quota.setter
+    def quota(self, jobs: int) -> None:
+        self.bedrock.quota = jobs
 
     def sleep(self, seconds: float) -> None:
         """Let time pass without waiting for it."""
@@ -91,88 +107,38 @@ class FakeAws:
 
     def end_job(self, name: str, status: str, *, failure: str = "", phase: str = "") -> None:
         """Bring a job to a status; a completed one gets its model."""
-        job = self.jobs[name]
-        job["status"] = status
-        if failure:
-            job["failureMessage"] = failure
         if phase:
-            job["statusDetails"] = {phase: {"status": "Failed"}}
-        if status == "Completed":
-            arn = job["jobArn"].replace("model-customization-job", "custom-model")
-            job["outputModelArn"] = arn
-            self.models[arn] = {
-                "modelArn": arn,
-                "modelName": name,
-                "jobArn": job["jobArn"],
-                "baseModelArn": job["baseModelArn"],
-                "creationTime": self.now,
-                "modelStatus": "Active",
-            }
+            enter(self.jobs[name], phase, "Failed", now=self.now)
+        if status != self.jobs[name]["status"]:
+            self.bedrock.end_job(name, status, failure=failure or None)
 
     def validated(self, name: str) -> None:
         """Let a job pass Bedrock's validation."""
-        self.jobs[name]["statusDetails"] = {"validationDetails": {"status": "Completed"}}
+        enter(self.jobs[name], "validationDetails", COMPLETED, now=self.now)
 
-    # Bedrock
+    # Bedrock; subclasses look at some of these.
 
     def create_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
         self.submitted.append(p)
-        for job in self.jobs.values():
-            if job["clientRequestToken"] == p["clientRequestToken"]:
-                return {"jobArn": job["jobArn"]}
-        if p["jobName"] in self.jobs:
-            raise RefusalError("ValidationException", "The provided job name is currently in use.")
-        running = [j for j in self.jobs.values() if j["status"] in {"InProgress", "Stopping"}]
-        if len(running) >= self.quota:
-            raise RefusalError("ServiceQuotaExceededException", "too many scheduled jobs")
-        number = f"{len(self.jobs):012d}"
-        arn = f"arn:aws:bedrock:{REGION}:{ACCOUNT}:model-customization-job/made.model-v1/{number}"
-        self.jobs[p["jobName"]] = {
-            "jobArn": arn,
-            "jobName": p["jobName"],
-            "outputModelName": p["customModelName"],
-            "clientRequestToken": p["clientRequestToken"],
-            "roleArn": p["roleArn"],
-            "status": "InProgress",
-            "creationTime": self.now,
-            "baseModelArn": f"arn:aws:bedrock:{REGION}::foundation-model/made.model-v1",
-            "trainingDataConfig": p["trainingDataConfig"],
-            "validationDataConfig": p.get("validationDataConfig", {"validators": []}),
-            "outputDataConfig": p["outputDataConfig"],
-        }
-        self.tags[arn] = {tag["key"]: tag["value"] for tag in p.get("jobTags", [])}
-        return {"jobArn": arn}
-
-    def _job(self, identifier: str) -> dict[str, Any]:
-        for job in self.jobs.values():
-            if identifier in {job["jobName"], job["jobArn"]}:
-                return job
-        raise RefusalError("ResourceNotFoundException", "no such job", 404)
+        return self.bedrock.call("CreateModelCustomizationJob", p)
 
     def get_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
-        return dict(self._job(p["jobIdentifier"]))
+        return self.bedrock.call("GetModelCustomizationJob", p)
 
     def stop_model_customization_job(self, p: dict[str, Any]) -> dict[str, Any]:
-        job = self._job(p["jobIdentifier"])
-        if job["status"] != "InProgress":
-            raise RefusalError("ConflictException", "the job is not in progress")
-        job["status"] = "Stopping"
-        return {}
+        return self.bedrock.call("StopModelCustomizationJob", p)
 
     def list_tags_for_resource(self, p: dict[str, Any]) -> dict[str, Any]:
-        tags = self.tags.get(p["resourceARN"], {})
-        return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        # What is no ARN at all is a test's stand-in for something without tags.
+        if not p["resourceARN"].startswith("arn:"):
+            return {"tags": []}
+        return self.bedrock.call("ListTagsForResource", p)
 
     def get_custom_model(self, p: dict[str, Any]) -> dict[str, Any]:
-        if p["modelIdentifier"] not in self.models:
-            raise RefusalError("ResourceNotFoundException", "no such model", 404)
-        return dict(self.models[p["modelIdentifier"]])
+        return self.bedrock.call("GetCustomModel", p)
 
     def delete_custom_model(self, p: dict[str, Any]) -> dict[str, Any]:
-        if p["modelIdentifier"] not in self.models:
-            raise RefusalError("ResourceNotFoundException", "no such model", 404)
-        del self.models[p["modelIdentifier"]]
-        return {}
+        return self.bedrock.call("DeleteCustomModel", p)
 
     # S3, DynamoDB, EC2
 
@@ -264,8 +230,7 @@ class FakeAws:
         self.calls.append((model.service_model.service_name, model.name))
         try:
             self.before_call(model.name)
-            method: Callable[[dict[str, Any]], dict[str, Any]] = getattr(self, _snake(model.name))
-            body = method(params)
+            body = self.serve(model.name, params)
             self.after_call(model.name)
         except RefusalError as refusal:
             error = {"Code": refusal.code, "Message": refusal.message}
@@ -280,6 +245,12 @@ class FakeAws:
             assert not report.has_errors(), report.generate_report()
         return SimpleNamespace(status_code=200), {**body, "ResponseMetadata": {}}
 
+    def serve(self, operation: str, params: dict[str, Any]) -> dict[str, Any]:
+        """Serve an operation of any of the services."""
+        own: Callable[[dict[str, Any]], dict[str, Any]] | None
+        own = getattr(self, _snake(operation), None)
+        return self.bedrock.call(operation, params) if own is None else own(params)
+
     def before_call(self, operation: str) -> None:
         """Raise what is planted before an operation's effect."""
         self._raise_fault(operation, after=False)
@@ -289,14 +260,16 @@ class FakeAws:
         self._raise_fault(operation, after=True)
 
     def _raise_fault(self, operation: str, *, after: bool) -> None:
-        for fault in self.faults:
-            if (fault.operation, fault.after) == (operation, after) and fault.times > 0:
-                fault.times -= 1
-                raise fault.refusal
+        raise_planted(self.faults, operation, after=after)
 
     def direct(self, service: str) -> Any:  # noqa: ANN401 - a client of any service
         """Return a client without botocore in between, for many thousands of calls."""
         return _Direct(self, service)
+
+
+def _arn(resource: str) -> str:
+    owner = "" if resource.startswith("foundation-model/") else ACCOUNT
+    return f"arn:aws:bedrock:{REGION}:{owner}:{resource}"
 
 
 def _typed(item: dict[str, str]) -> dict[str, Any]:
@@ -367,7 +340,7 @@ class _Direct:
             aws.calls.append((self._service, operation))
             try:
                 aws.before_call(operation)
-                body: dict[str, Any] = getattr(aws, name)(params)
+                body = aws.serve(operation, params)
                 aws.after_call(operation)
             except RefusalError as refusal:
                 answer = {

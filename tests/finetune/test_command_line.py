@@ -70,9 +70,18 @@ def test_wrong_use_is_told_as_text_on_standard_error(run: Run, arguments: list[s
     assert "Traceback" not in ended.err
 
 
-@pytest.mark.parametrize("arguments", [["nothing"], ["data", "nothing"], ["--nothing"], ["watch"]])
-def test_wrong_use_is_told_as_json_when_asked(run: Run, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (["nothing"], "nothing"),
+        (["data", "nothing"], "data"),
+        (["--nothing"], ""),
+        (["watch"], "watch"),
+    ],
+)
+def test_wrong_use_is_told_as_json_when_asked(run: Run, arguments: list[str], command: str) -> None:
     ended = run(*arguments, "--json")
+    assert ended.answer["command"] == command
     assert (ended.code, ended.err, ended.ids()) == (2, "", ["usage"])
     assert (ended.answer["schema"], ended.answer["ok"]) == (1, False)
 

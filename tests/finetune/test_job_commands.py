@@ -61,7 +61,9 @@ def test_watching_ends_with_0_when_the_job_is_completed(run: Run, aws: FakeAws) 
     )
     ended = run("watch", "policy-review")
     assert ended.code == 0, ended.err
-    said = [line.split("  ", 1)[1] for line in ended.out.splitlines()]
+    *lines, last = ended.out.splitlines()
+    assert last == f"{NAME} is Completed"
+    said = [line.split("  ", 1)[1] for line in lines]
     assert said == [
         f"{NAME}: InProgress",
         "validation: InProgress",
@@ -70,6 +72,18 @@ def test_watching_ends_with_0_when_the_job_is_completed(run: Run, aws: FakeAws) 
         f"{NAME}: Completed",
         "training: Completed",
     ]
+
+
+def test_json_is_one_object_without_progress(run: Run, aws: FakeAws) -> None:
+    states(
+        aws,
+        make_job(NAME, "InProgress", phases={"validation": "InProgress"}),
+        make_job(NAME, "Completed", phases={"validation": "Completed"}),
+    )
+    ended = run("watch", "policy-review", "--json")
+    assert ended.code == 0
+    assert ended.answer["job"]["phases"] == {"validation": "Completed"}
+    assert ended.err == ""
 
 
 @pytest.mark.parametrize("status", ["Failed", "Stopped"])
@@ -162,3 +176,107 @@ def test_a_job_of_another_environment_is_not_stopped(run: Run, aws: FakeAws) -> 
 def test_stopping_what_is_not_there_is_said(run: Run, aws: FakeAws) -> None:
     del aws
     assert run("stop", "policy-review").code == 1
+
+
+def test_what_follows_a_stop_is_said(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "InProgress")]
+    ended = run("stop", "policy-review", "--json")
+    assert ended.answer["stopped"] is True
+    assert any("`run`" in sentence for sentence in ended.answer["follows"])
+    ended = run("stop", "policy-review", "--json")
+    assert (ended.code, ended.answer["stopped"]) == (0, False)
+    assert ended.answer["follows"][0] == "somebody has stopped it already"
+    assert aws.names().count("StopModelCustomizationJob") == 1
+
+
+@pytest.mark.parametrize("command", ["watch", "stop"])
+@pytest.mark.parametrize(
+    ("called", "meant"), [("polcy-review", "policy-review"), (f"{NAME[:-1]}0", NAME)]
+)
+def test_a_name_nobody_knows_is_answered_with_one_that_is_near(
+    run: Run, aws: FakeAws, command: str, called: str, meant: str
+) -> None:
+    aws.jobs = [make_job(NAME, "Completed")]
+    ended = run(command, called, "--json")
+    assert (ended.code, ended.ids()) == (1, ["no-job"])
+    assert meant in ended.answer["findings"][0]["fix"]
+    # The twin: nothing is proposed for what looks like no name there is.
+    ended = run(command, "zzz", "--json")
+    assert "did you mean" not in ended.answer["findings"][0]["fix"]
+
+
+def test_without_the_right_to_list_only_the_settings_names_are_proposed(
+    run: Run, aws: FakeAws
+) -> None:
+    aws.refusals["ListModelCustomizationJobs"] = RefusalError("AccessDeniedException")
+    ended = run("watch", "polcy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["no-job"])
+    assert "policy-review" in ended.answer["findings"][0]["fix"]
+
+
+def test_a_job_that_waits_for_its_turn_is_waited_for(run: Run, aws: FakeAws) -> None:
+    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    # An older attempt that completed is not what was deployed last.
+    older = make_job("dev-policy-review-fedcba9876543210", "Completed")
+    aws.jobs = [older]
+    coming: Iterator[list[dict[str, Any]]] = iter(
+        [[older], [make_job(NAME, "InProgress"), older], [make_job(NAME, "Completed"), older]]
+    )
+
+    def advance(_: dict[str, Any]) -> None:
+        aws.jobs[:] = next(coming)
+
+    aws.before["GetModelCustomizationJob"] = advance
+    ended = run("watch", "policy-review")
+    assert ended.code == 0, ended.err
+    assert [line.rpartition(": ")[2] for line in ended.out.splitlines()[:-1]] == [
+        "Queued",
+        "InProgress",
+        "Completed",
+    ]
+
+
+def test_a_job_that_waits_for_its_turn_is_not_stopped(run: Run, aws: FakeAws) -> None:
+    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    ended = run("stop", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["not-started"])
+    assert "finetune-dev-job-policy-review" in ended.answer["findings"][0]["fix"]
+    # The twin: once Bedrock has it, it is.
+    aws.jobs = [make_job(NAME, "InProgress")]
+    assert run("stop", "policy-review", "--json").answer["stopped"] is True
+
+
+def test_a_time_limit_holds_for_a_job_that_waits(run: Run, aws: FakeAws) -> None:
+    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    ended = run("watch", "policy-review", "--timeout", "0", "--json")
+    assert (ended.code, ended.ids()) == (4, ["timed-out"])
+    assert ended.answer["job"]["status"] == "Queued"
+
+
+def test_a_job_that_vanishes_while_it_is_watched_is_said_to_be_gone(run: Run, aws: FakeAws) -> None:
+    coming: Iterator[list[dict[str, Any]]] = iter([[make_job(NAME, "InProgress")], []])
+
+    def advance(_: dict[str, Any]) -> None:
+        aws.jobs[:] = next(coming)
+
+    aws.jobs = [make_job(NAME, "InProgress")]
+    aws.before["GetModelCustomizationJob"] = advance
+    ended = run("watch", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-gone"])
+
+
+def test_a_job_of_another_environment_can_be_watched(run: Run, aws: FakeAws) -> None:
+    """Watching changes nothing; stopping is refused, as above."""
+    aws.jobs = [make_job(f"prod-{NAME}", "Completed")]
+    aws.owner = "prod"
+    assert run("watch", f"prod-{NAME}").code == 0
+
+
+def test_who_watches_a_stopped_job_is_told_how_to_train_again(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "Stopped")]
+    (finding,) = run("watch", NAME, "--json").answer["findings"]
+    assert "`run`" in finding["fix"]
+    # The twin: a failure without a reason is not somebody's wish.
+    aws.jobs = [make_job(NAME, "Failed")]
+    (finding,) = run("watch", NAME, "--json").answer["findings"]
+    assert "`run`" not in finding["fix"]

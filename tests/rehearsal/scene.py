@@ -386,7 +386,7 @@ class Scene:
 
     def ended(self, arn: str) -> Mapping[str, Any]:
         """The job when it has ended."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             job: Mapping[str, Any] = self.bedrock.get_model_customization_job(jobIdentifier=arn)
             if job["status"] in ENDED:

@@ -317,8 +317,16 @@ def test_every_subnet_needs_a_route_to_the_endpoint(scene: Scene) -> None:
     assert "have no route to a gateway endpoint for s3" in scene.outcome()
 
 
-def test_interfaces_exist_while_the_job_runs_and_go_with_it(sound: Scene) -> None:
-    arn = sound.submit()
+def test_interfaces_exist_while_the_job_runs_and_go_with_it(
+    emulator: Emulator, sound: Scene
+) -> None:
+    # Long enough to be looked at, on a slow machine too.
+    pace = emulator.state / "job-seconds"
+    pace.write_text("5", encoding="utf-8")
+    try:
+        arn = sound.submit()
+    finally:
+        pace.unlink()
     mine = [{"Name": "tag:BedrockModelCustomizationJobArn", "Values": [arn]}]
 
     def interfaces() -> list[Document]:
@@ -328,7 +336,7 @@ def test_interfaces_exist_while_the_job_runs_and_go_with_it(sound: Scene) -> Non
         return found
 
     seen: list[Document] = []
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 120
     while not seen and time.monotonic() < deadline:
         seen = interfaces()
     assert {interface["VpcId"] for interface in seen} == {sound.ids["Vpc"]}

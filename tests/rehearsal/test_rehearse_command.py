@@ -84,7 +84,18 @@ def test_a_fault_that_was_not_caught_ends_with_1(monkeypatch: pytest.MonkeyPatch
 
 def test_a_second_kept_rehearsal_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
     _ends_with(monkeypatch, KeptRehearsalError("kept already", fix="--down"))
-    assert _finetune("--keep")[0] == 2
+    code, found = _finetune("--keep")
+    assert (code, found["findings"][0]["id"]) == (2, "rehearsal-kept")
+    # The twin: a rehearsal that fails is another finding.
+    _ends_with(monkeypatch, RehearsalError("broken", fix="mend it"))
+    code, found = _finetune("--keep")
+    assert (code, found["findings"][0]["id"]) == (1, "rehearsal-failed")
+
+
+def test_ending_what_nobody_kept_is_wrong_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rehearsal.kept.end", lambda: False)
+    code, found = _finetune("--down")
+    assert (code, found["findings"][0]["id"]) == (2, "no-rehearsal-kept")
 
 
 def test_wrong_settings_end_with_2_before_anything_starts() -> None:

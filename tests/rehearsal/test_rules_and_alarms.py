@@ -19,7 +19,7 @@ from rehearsal.people import take_role
 from rehearsal.scenarios.topic import Listener
 from tests.rehearsal.scene import Document, allow
 
-_SOON = 15.0
+_SOON = 60.0
 _A_WHILE = 1.5
 """Long enough for a call that must not happen: one that may takes a tenth."""
 _numbers = itertools.count(1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from rehearsal.bedrock_semantics.errors import NotFoundError, ValidationError
 from rehearsal.emulator.bedrock.records import arn
-from rehearsal.emulator.errors import NotFoundError, ValidationError
 from rehearsal.emulator.options import BaseModel
 
 
@@ -56,7 +56,7 @@ class Catalogue:
         # The API has no value for reinforcement fine-tuning in this list.
         listed = ("FINE_TUNING", "CONTINUED_PRE_TRAINING", "DISTILLATION")
         return {
-            "modelArn": arn(f"foundation-model/{model.model_id}", account=""),
+            "modelArn": arn(f"foundation-model/{model.model_id}"),
             "modelId": model.model_id,
             "modelName": model.model_id.partition(".")[2],
             "providerName": provider.capitalize(),

@@ -9,7 +9,7 @@ import json
 
 from ministack.services import eventbridge
 
-from rehearsal.emulator.bedrock.records import Job, arn
+from rehearsal.emulator.bedrock.records import Job
 
 
 def emit(job: Job) -> None:
@@ -18,23 +18,23 @@ def emit(job: Job) -> None:
     def stamp(moment: object) -> str:
         return str(moment).replace("+00:00", "Z").replace(" ", "T") if moment else ""
 
-    request = job.request
+    record = job.record
     detail = {
         "version": "0.0",
         "jobName": job.name,
         "jobArn": job.arn,
-        "outputModelName": job.model_name,
-        "outputModelArn": job.model_arn or "",
-        "roleArn": request["roleArn"],
+        "outputModelName": record["outputModelName"],
+        "outputModelArn": record.get("outputModelArn", ""),
+        "roleArn": record["roleArn"],
         "jobStatus": job.status,
-        "failureMessage": job.failure or "",
-        "creationTime": stamp(job.created),
-        "lastModifiedTime": stamp(job.modified),
-        "endTime": stamp(job.ended),
-        "baseModelArn": arn(f"foundation-model/{job.base_model}", account=""),
-        "hyperParameters": request.get("hyperParameters", {}),
-        "trainingDataConfig": request["trainingDataConfig"],
-        "outputDataConfig": request["outputDataConfig"],
+        "failureMessage": record.get("failureMessage", ""),
+        "creationTime": stamp(record["creationTime"]),
+        "lastModifiedTime": stamp(record["lastModifiedTime"]),
+        "endTime": stamp(record.get("endTime")),
+        "baseModelArn": record["baseModelArn"],
+        "hyperParameters": record["hyperParameters"],
+        "trainingDataConfig": record["trainingDataConfig"],
+        "outputDataConfig": record["outputDataConfig"],
     }
     eventbridge._put_events(
         {

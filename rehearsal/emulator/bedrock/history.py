@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from rehearsal.emulator.bedrock.records import ENDED, Job, Records
+from rehearsal.bedrock_semantics.service import Bedrock
+from rehearsal.emulator.bedrock.records import Job
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +34,13 @@ class History:
     keeps of its jobs is what is being judged.
     """
 
-    records: Records
+    bedrock: Bedrock
     file: Path
 
     def note(self, job: Job) -> None:
         """Write a line."""
-        with self.records.lock:
-            running = sum(one.status not in ENDED for one in self.records.jobs.values())
+        with self.bedrock.lock:
+            running = len(self.bedrock.running())
             line = {
                 "at": round(time.time(), 3),
                 "job": job.name,

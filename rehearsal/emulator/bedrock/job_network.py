@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from ministack.core.responses import get_account_id, get_region
 from ministack.services import ec2
 
+from rehearsal.bedrock_semantics.errors import ValidationError
 from rehearsal.emulator import network, principals
 from rehearsal.emulator.bedrock.access import request_tag_keys
 from rehearsal.emulator.bedrock.records import Job
 from rehearsal.emulator.decisions import require, why_denied
-from rehearsal.emulator.errors import ValidationError
 
 _MANAGED_TAG, _JOB_TAG = "BedrockManaged", "BedrockModelCustomizationJobArn"
 _DESCRIBES = (
@@ -33,7 +34,7 @@ def _arn(resource: str) -> str:
     return f"arn:aws:ec2:{get_region()}:{get_account_id()}:{resource}"
 
 
-def attachment(request: dict[str, Any]) -> network.Attachment | None:
+def attachment(request: Mapping[str, Any]) -> network.Attachment | None:
     """Where a requested job would sit, None for a job without a VPC."""
     vpc = request.get("vpcConfig")
     if not vpc:

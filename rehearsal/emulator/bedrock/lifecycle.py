@@ -8,20 +8,12 @@ import threading
 import time
 from collections.abc import Mapping
 
+from rehearsal.bedrock_semantics.jobs import COMPLETED, FAILED, IN_PROGRESS, PHASES, STOPPED
+from rehearsal.bedrock_semantics.service import Bedrock
 from rehearsal.emulator import network, principals, refusals
 from rehearsal.emulator.bedrock import events, job_data, job_network
 from rehearsal.emulator.bedrock.history import History, Pace
-from rehearsal.emulator.bedrock.records import (
-    COMPLETED,
-    FAILED,
-    IN_PROGRESS,
-    PHASES,
-    STOPPED,
-    Job,
-    Model,
-    Records,
-    arn,
-)
+from rehearsal.emulator.bedrock.records import Job
 from rehearsal.emulator.errors import AccessDeniedError, UnreachableError
 
 _log = logging.getLogger("rehearsal")
@@ -49,12 +41,12 @@ class Lifecycle:
     def __init__(
         self,
         *,
-        records: Records,
+        bedrock: Bedrock,
         pace: Pace,
         history: History,
         prefix_lists: Mapping[str, str],
     ) -> None:
-        self._records = records
+        self._bedrock = bedrock
         self._pace = pace
         self._history = history
         self._prefix_lists = prefix_lists
@@ -114,7 +106,7 @@ class Lifecycle:
         for name, content in job_data.metrics_files(job.request, job.arn.rsplit("/", 1)[-1]):
             access.write(job_data.output(job.request).below(name), content)
         job.phase(training, COMPLETED)
-        self._finish(job)
+        self._end(job, COMPLETED)
 
     def _role(self, job: Job) -> principals.Caller:
         return principals.session_of_role(
@@ -137,23 +129,9 @@ class Lifecycle:
         if completes:
             job.phase(phase, COMPLETED)
 
-    def _finish(self, job: Job) -> None:
-        with self._records.lock:
-            family, job_id = job.arn.split("model-customization-job/", 1)[1].rsplit("/", 1)
-            model = Model(arn=arn(f"custom-model/{family}/{job_id}"), job=job)
-            self._records.models[model.arn] = model
-            tags = job.request.get("customModelTags", [])
-            self._records.tags[model.arn] = {tag["key"]: tag["value"] for tag in tags}
-            job.model_arn = model.arn
-        self._end(job, COMPLETED)
-
     def _end(self, job: Job, status: str, *, failure: str | None = None) -> None:
-        for name in PHASES:
-            if job.phases.get(name, {}).get("status") == IN_PROGRESS:
-                job.phase(name, status)
         if failure:
             refusals.record(where="job", reason=failure)
-            failure = failure[:2048]
-        job.move(status, failure=failure)
+        self._bedrock.end_job(job.name, status, failure=failure)
         self._history.note(job)
         events.emit(job)

@@ -1,8 +1,4 @@
-"""Requests and answers of the Bedrock API, after botocore's own model of it.
-
-The model's patterns, enums and limits are enforced here because botocore does not enforce them
-on the client's side; answers are checked too, so that a field the SDK would drop is noticed.
-"""
+"""Requests and answers of the Bedrock API on the wire, after botocore's own model of it."""
 
 from __future__ import annotations
 
@@ -15,11 +11,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
-import botocore.session
-from botocore.model import OperationModel, Shape
-from botocore.validate import ParamValidator
+from botocore.model import Shape
 
-from rehearsal.emulator.errors import ServiceError, ValidationError
+from rehearsal.bedrock_semantics.errors import ServiceError, ValidationError
+from rehearsal.bedrock_semantics.shapes import check_answer, input_problems, model_of
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
@@ -33,15 +28,8 @@ class Request:
 
 
 @cache
-def _operation(name: str) -> OperationModel:
-    model = botocore.session.get_session().get_service_model("bedrock")
-    found: OperationModel = model.operation_model(name)
-    return found
-
-
-@cache
 def _route(name: str) -> tuple[str, re.Pattern[str]]:
-    http = _operation(name).http
+    http = model_of(name).http
     uri = str(http["requestUri"]).split("?", 1)[0]
     pattern = _PLACEHOLDER.sub(lambda match: f"(?P<{match[1]}>.+)", uri)
     return str(http["method"]), re.compile(f"^{pattern}$")
@@ -62,7 +50,7 @@ def parse(*, operation: str, path: str, query: Mapping[str, list[str]], body: by
     Raises:
         ValidationError: with Bedrock's wording, all problems at once.
     """
-    shape = _operation(operation).input_shape
+    shape = model_of(operation).input_shape
     found = _route(operation)[1].match(path)
     in_path = {k: unquote(v) for k, v in found.groupdict().items()} if found else {}
     try:
@@ -97,71 +85,6 @@ def _from_text(text: str, shape: Shape) -> Any:
     return text
 
 
-def input_problems(*, operation: str, parameters: Mapping[str, Any]) -> list[str]:
-    """Everything in a call that the service model does not allow."""
-    shape = _operation(operation).input_shape
-    return _problems(shape, parameters) if shape is not None else []
-
-
-def output_problems(*, operation: str, answer: Mapping[str, Any]) -> list[str]:
-    """Everything in an answer that the service model does not allow."""
-    shape = _operation(operation).output_shape
-    return _problems(shape, answer) if shape is not None else []
-
-
-def _problems(shape: Shape, value: Any) -> list[str]:
-    report = ParamValidator().validate(value, shape)
-    found = [line for line in report.generate_report().splitlines() if line]
-    _walk(shape, value, "", found)
-    return found
-
-
-def _walk(shape: Any, value: Any, where: str, found: list[str]) -> None:
-    """Patterns, enums, lengths and unknown fields: what ParamValidator leaves out."""
-    if shape.type_name == "structure" and isinstance(value, dict):
-        for name, inner in value.items():
-            at = f"{where}.{name}" if where else name
-            if name not in shape.members:
-                found.append(f"Unknown field '{at}'")
-            else:
-                _walk(shape.members[name], inner, at, found)
-    elif shape.type_name == "list" and isinstance(value, list):
-        _length(len(value), shape, where, found)
-        for index, inner in enumerate(value):
-            _walk(shape.member, inner, f"{where}.{index + 1}.member", found)
-    elif shape.type_name == "map" and isinstance(value, dict):
-        for key, inner in value.items():
-            _walk(shape.key, key, f"{where}.key", found)
-            _walk(shape.value, inner, f"{where}.{key}", found)
-    elif shape.type_name == "string" and isinstance(value, str):
-        _string(shape, value, where, found)
-
-
-def _length(length: int, shape: Any, where: str, found: list[str]) -> None:
-    highest = shape.metadata.get("max")
-    if highest is not None and length > highest:
-        found.append(
-            f"Value at '{where}' failed to satisfy constraint: Member must have length less than "
-            f"or equal to {highest}"
-        )
-
-
-def _string(shape: Any, value: str, where: str, found: list[str]) -> None:
-    _length(len(value), shape, where, found)
-    allowed = shape.metadata.get("enum")
-    if allowed and value not in allowed:
-        found.append(
-            f"Value '{value}' at '{where}' failed to satisfy constraint: Member must satisfy enum "
-            f"value set: [{', '.join(allowed)}]"
-        )
-    pattern = shape.metadata.get("pattern")
-    if pattern and not re.fullmatch(pattern, value):
-        found.append(
-            f"Value '{value}' at '{where}' failed to satisfy constraint: Member must satisfy "
-            f"regular expression pattern: {pattern}"
-        )
-
-
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).isoformat().replace("+00:00", "Z")
@@ -175,12 +98,10 @@ def reply(*, operation: str, answer: Mapping[str, Any]) -> Reply:
     """Serialise an answer.
 
     Raises:
-        AssertionError: the emulator's own answer does not fit the service model.
+        ShapeError: the emulator's own answer does not fit the service model.
     """
-    problems = output_problems(operation=operation, answer=answer)
-    if problems:
-        raise AssertionError(f"answer of {operation} does not fit the API: {problems}")
-    status = int(_operation(operation).http.get("responseCode", 200))
+    check_answer(operation=operation, answer=answer)
+    status = int(model_of(operation).http.get("responseCode", 200))
     body = json.dumps(answer, default=_plain).encode()
     return status, {"Content-Type": "application/json"}, body
 

@@ -1,4 +1,4 @@
-"""Jobs and custom models as Bedrock keeps them, and how they are looked up."""
+"""The jobs and custom models of the emulated accounts, and what the emulator adds to a job."""
 
 from __future__ import annotations
 
@@ -11,14 +11,8 @@ from typing import Any
 
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 
-from rehearsal.emulator.errors import NotFoundError
-
-IN_PROGRESS, STOPPING = "InProgress", "Stopping"
-COMPLETED, FAILED, STOPPED = "Completed", "Failed", "Stopped"
-ENDED = frozenset({COMPLETED, FAILED, STOPPED})
-
-PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
-"""https://docs.aws.amazon.com/bedrock/latest/userguide/model-customization-monitor.html"""
+from rehearsal.bedrock_semantics.jobs import Record, enter
+from rehearsal.bedrock_semantics.service import Bedrock
 
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
@@ -33,28 +27,20 @@ def new_id() -> str:
     return "".join(secrets.choice(_ID_LETTERS) for _ in range(12))
 
 
-def arn(resource: str, *, account: str | None = None) -> str:
+def arn(resource: str) -> str:
     """ARN of a Bedrock resource in the calling account and Region."""
-    owner = get_account_id() if account is None else account
+    owner = "" if resource.startswith("foundation-model/") else get_account_id()
     return f"arn:aws:bedrock:{get_region()}:{owner}:{resource}"
 
 
 @dataclass(kw_only=True)
 class Job:
-    """A model customization job."""
+    """A model customization job that runs here."""
 
-    arn: str
-    base_model: str
+    record: Record
+    """The job as Bedrock answers it; the one truth about its state."""
     request: dict[str, Any]
     """The CreateModelCustomizationJob request as it was accepted."""
-    model_key_arn: str | None
-    status: str = IN_PROGRESS
-    failure: str | None = None
-    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
-    created: datetime.datetime = field(default_factory=now)
-    modified: datetime.datetime = field(default_factory=now)
-    ended: datetime.datetime | None = None
-    model_arn: str | None = None
     stop_requested: threading.Event = field(default_factory=threading.Event)
     seconds: float = 0.0
     """How long it takes from here to its end."""
@@ -64,92 +50,31 @@ class Job:
     @property
     def name(self) -> str:
         """The job's name."""
-        return str(self.request["jobName"])
+        return str(self.record["jobName"])
 
     @property
-    def model_name(self) -> str:
-        """Name of the model it makes."""
-        return str(self.request["customModelName"])
+    def arn(self) -> str:
+        """The job's ARN."""
+        return str(self.record["jobArn"])
 
-    def move(self, status: str, *, failure: str | None = None) -> None:
-        """Change the status and the times that go with it."""
-        self.status, self.failure, self.modified = status, failure, now()
-        if status in ENDED:
-            self.ended = self.modified
+    @property
+    def status(self) -> str:
+        """The job's status."""
+        return str(self.record["status"])
 
     def phase(self, name: str, status: str) -> None:
         """Change the status of one phase."""
-        at = now()
-        before = self.phases.get(name, {})
-        self.phases[name] = {
-            "status": status,
-            "creationTime": before.get("creationTime", at),
-            "lastModifiedTime": at,
-        }
-        self.modified = at
+        enter(self.record, name, status, now=now())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
-    """A custom model."""
-
-    arn: str
-    job: Job
-    created: datetime.datetime = field(default_factory=now)
-
-    @property
-    def name(self) -> str:
-        """The model's name."""
-        return self.job.model_name
-
-
-class Records:
-    """All jobs, models and tags, by account and Region."""
-
-    def __init__(self) -> None:
-        self.jobs: Any = AccountRegionScopedDict()
-        self.models: Any = AccountRegionScopedDict()
-        self.tags: Any = AccountRegionScopedDict()
-        self.lock = threading.RLock()
-
-    def find_job(self, identifier: str) -> Job | None:
-        """The job of an ARN or a name; names live as long as jobs do."""
-        for job in self.jobs.values():
-            if identifier in (job.arn, job.name):
-                return job  # type: ignore[no-any-return]  # MiniStack's dictionary is untyped
-        return None
-
-    def find_model(self, identifier: str) -> Model | None:
-        """The custom model of an ARN or a name."""
-        for model in self.models.values():
-            if identifier in (model.arn, model.name):
-                return model  # type: ignore[no-any-return]  # MiniStack's dictionary is untyped
-        return None
-
-    def job(self, identifier: str) -> Job:
-        """The job of an ARN or a name.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        found = self.find_job(identifier)
-        if found is None:
-            raise NotFoundError(
-                f"The specified model customization job was not found: {identifier}"
-            )
-        return found
-
-    def model(self, identifier: str) -> Model:
-        """The custom model of an ARN or a name.
-
-        Raises:
-            NotFoundError: there is none.
-        """
-        found = self.find_model(identifier)
-        if found is None:
-            raise NotFoundError(f"Could not find model with identifier: {identifier}")
-        return found
-
-    def tags_of(self, resource_arn: str) -> dict[str, str]:
-        """Tags of a job or model, empty when it has none."""
-        return dict(self.tags.get(resource_arn) or {})
+def bedrock() -> Bedrock:
+    """Bedrock with a store for each account and Region."""
+    return Bedrock(
+        clock=now,
+        arn=arn,
+        new_id=new_id,
+        jobs=AccountRegionScopedDict(),
+        models=AccountRegionScopedDict(),
+        tags=AccountRegionScopedDict(),
+        requests=AccountRegionScopedDict(),
+    )

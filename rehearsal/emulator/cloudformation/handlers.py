@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ministack.services.cloudformation import provisioners
@@ -78,3 +79,19 @@ def before_delete(resource_type: str, check: Callable[[str, Properties], None]) 
         return delete(physical_id, properties, *rest)
 
     handler["delete"] = checked_delete
+
+
+def around_delete(resource_type: str, steps: Callable[[str, Properties], Iterator[None]]) -> None:
+    """Run `steps(physical_id, properties)`, a generator, around a resource's deletion.
+
+    It yields once, and the resource is deleted then.
+    """
+    handler = HANDLERS[resource_type]
+    delete = handler["delete"]
+    surrounding = contextmanager(steps)
+
+    def surrounded_delete(physical_id: str, properties: Properties, *rest: Any) -> Any:
+        with surrounding(physical_id, properties):
+            return delete(physical_id, properties, *rest)
+
+    handler["delete"] = surrounded_delete
