@@ -35,7 +35,7 @@ os.environ.setdefault("CDK_VALIDATION", "false")
 if TYPE_CHECKING:
     from aws_cdk.assertions import Template
 
-    from tests.security.deployment import Deployment
+    from review.template.deployment import Deployment
 
 CONFIG = ROOT / "config"
 

@@ -17,7 +17,7 @@ from rehearsal.faults.edits import Template, drop_resources, drop_statement
 from rehearsal.layout import ROOT
 
 if TYPE_CHECKING:
-    from tests.security.deployment import Deployment
+    from review.template.deployment import Deployment
 
 PREFIX = "finetune-dev-"
 

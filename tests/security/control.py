@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from tests.security.deployment import Deployment, Resource, UnresolvedError
+from review.template.deployment import Deployment, Resource, UnresolvedError
+from review.template.policies import Grant, MalformedPolicyError, difference
 from tests.security.permissions import permissions_of
-from tests.security.policies import Grant, MalformedPolicyError, difference
 
 Control = Callable[[Deployment], list[str]]
 

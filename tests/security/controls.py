@@ -7,8 +7,9 @@ control to a weakened copy and expects a finding, so no control can pass whateve
 
 from __future__ import annotations
 
+from review.template.deployment import Deployment
+from review.template.security_groups import EVERYWHERE, Rule, effective_rules
 from tests.security.control import CONTROLS, JOB, Control
-from tests.security.deployment import Deployment
 from tests.security.encryption_controls import (
     everything_stored_is_encrypted,
     keys_and_roles_agree,
@@ -36,6 +37,7 @@ from tests.security.environment_controls import (
     only_known_resources,
     stacks_wait_for_what_they_use,
 )
+from tests.security.groups import groups_in_use
 from tests.security.identity_controls import (
     every_role_is_bounded,
     roles_are_taken_only_by,
@@ -52,7 +54,6 @@ from tests.security.network_controls import (
     one_subnet_in_every_zone,
     the_default_group_is_closed,
 )
-from tests.security.security_groups import EVERYWHERE, Rule, effective_rules, groups_in_use
 from tests.security.storage_controls import (
     buckets_are_private_and_versioned,
     buckets_have_one_policy_each,

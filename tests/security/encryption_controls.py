@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
+from review.template.deployment import Deployment, Resource
+from review.template.policies import Grant
 from tests.security.control import control, exactly, policy_findings, property_findings, role_grants
-from tests.security.deployment import Deployment, Resource
 from tests.security.permissions import permissions_of
-from tests.security.policies import Grant
 
 
 @control

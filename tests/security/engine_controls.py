@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from review.template.deployment import Deployment
 from tests.security.control import control, exactly, policy_findings, property_findings
-from tests.security.deployment import Deployment
+from tests.security.groups import groups_in_use
 from tests.security.permissions import permissions_of
-from tests.security.security_groups import groups_in_use
 
 
 @control

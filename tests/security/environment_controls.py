@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from review.template.deployment import Deployment
 from tests.security.control import DEFAULT_GROUP, JOB, control
-from tests.security.deployment import Deployment
 
 EXPECTED_TYPES: Final = frozenset(
     {

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from review.template.deployment import Deployment
+from review.template.policies import MalformedPolicyError, difference
 from tests.security.control import control, policy_findings, property_findings, role_grants
-from tests.security.deployment import Deployment
+from tests.security.groups import groups_in_use
 from tests.security.permissions import permissions_of
-from tests.security.policies import MalformedPolicyError, difference
-from tests.security.security_groups import groups_in_use
 
 
 @control

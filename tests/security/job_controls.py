@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from review.template.deployment import Deployment
 from tests.security.control import (
     JOB,
     control,
@@ -11,7 +12,6 @@ from tests.security.control import (
     job_group_of_the_role,
     property_findings,
 )
-from tests.security.deployment import Deployment
 from tests.security.permissions import permissions_of
 
 

@@ -6,6 +6,8 @@ import ipaddress
 import re
 from typing import Any
 
+from review.template.deployment import Deployment
+from review.template.security_groups import Rule, effective_rules
 from tests.security.control import (
     DEFAULT_GROUP,
     control,
@@ -16,9 +18,8 @@ from tests.security.control import (
     property_findings,
     service_of,
 )
-from tests.security.deployment import Deployment
+from tests.security.groups import groups_in_use
 from tests.security.permissions import permissions_of
-from tests.security.security_groups import Rule, effective_rules, groups_in_use
 
 
 @control

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, cached_property
 
+from review.template.deployment import Deployment
+from review.template.policies import Grant, allow, deny
 from settings import Settings
-from tests.security.deployment import Deployment
-from tests.security.policies import Grant, allow, deny
 
 Conditions = Mapping[str, Mapping[str, object]]
 

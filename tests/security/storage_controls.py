@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from review.template.deployment import Deployment
 from tests.security.control import control, exactly, policy_findings, property_findings
-from tests.security.deployment import Deployment
 from tests.security.permissions import permissions_of
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
+from review.template.deployment import Deployment
 from settings import foundation_models, load_settings
-from tests.security.deployment import Deployment
 
 DIGEST: Final = "0123456789abcdef" * 4
 

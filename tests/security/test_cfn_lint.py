@@ -12,7 +12,7 @@ import yaml
 from cfnlint import ConfigMixIn  # type: ignore[import-untyped]  # it ships no types
 from cfnlint.runner import Runner  # type: ignore[import-untyped]  # the same
 
-from tests.security.deployment import Deployment
+from review.template.deployment import Deployment
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / ".cfnlintrc.yaml"
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from review.template.deployment import Deployment
+from review.template.policies import grants
 from tests.security.controls import (
     CONTROLS,
     Control,
@@ -32,8 +34,6 @@ from tests.security.controls import (
     the_follower_is_called_by_its_rules_alone,
     two_rotating_keys,
 )
-from tests.security.deployment import Deployment
-from tests.security.policies import grants
 
 STEPS: dict[str, tuple[Control, ...]] = {
     "W3 a symmetric customer managed key": (two_rotating_keys,),

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
+from review.template.deployment import Deployment
 from tests.security.controls import CONTROLS
-from tests.security.deployment import Deployment
 from tests.security.weakenings import Weakening, weakenings
 
 # A weakening that no control notices, by type and property, with why that is no loss. An entry

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.security.deployment import Deployment, Template
+from review.template.deployment import Deployment, Template
 
 Path = tuple[str | int, ...]
 Change = Callable[[Any], None]

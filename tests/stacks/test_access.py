@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT, Deployment, Resource
+from review.template.policies import Grant, grants
 from tests.security.control import role_grants
 from tests.security.controls import roles_may_do_only_this
-from tests.security.deployment import ABSENT, Deployment, Resource
-from tests.security.policies import Grant, grants
 
 MANAGED = "AWS::IAM::ManagedPolicy"
 CUSTOMIZATION = "AmazonBedrock-finetune-dev-us-east-1-customization"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import app
-from tests.security.deployment import Deployment
+from review.template.deployment import Deployment
 from tests.security.synthesis import VALUES, write_settings
 
 ROOT = Path(app.__file__).resolve().parent

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT, Deployment
+from review.template.policies import grants
 from tests.security.controls import (
     everything_stored_is_encrypted,
     keys_and_roles_agree,
     keys_are_used_for_what_they_are_for,
     two_rotating_keys,
 )
-from tests.security.deployment import ABSENT, Deployment
-from tests.security.policies import grants
 
 KEY = "AWS::KMS::Key"
 

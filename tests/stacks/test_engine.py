@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT, Deployment
 from tests.security.controls import (
     code_comes_from_the_accounts_own_assets,
     failures_raise_an_alarm,
@@ -20,7 +21,6 @@ from tests.security.controls import (
     the_follower_is_called_by_its_rules_alone,
     the_waiter_calls_the_framework_only,
 )
-from tests.security.deployment import ABSENT, Deployment
 
 FUNCTION = "AWS::Lambda::Function"
 SUBMITTER = {"FunctionName": "finetune-dev-submitter"}

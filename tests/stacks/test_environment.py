@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from review.template.deployment import ACCOUNT, Deployment
 from tests.security.controls import (
     JOB,
     UNTAGGED_BY_THE_LIBRARY,
@@ -18,7 +19,6 @@ from tests.security.controls import (
     only_known_resources,
     stacks_wait_for_what_they_use,
 )
-from tests.security.deployment import ACCOUNT, Deployment
 
 if TYPE_CHECKING:
     from aws_cdk.assertions import Template

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT, Deployment
 from tests.security.controls import (
     every_role_is_bounded,
     roles_are_taken_only_by,
     the_customization_role_is_guarded_against_confused_deputies,
 )
-from tests.security.deployment import ABSENT, Deployment
 
 ROLE = "AWS::IAM::Role"
 CUSTOMIZATION = {"RoleName": "AmazonBedrock-finetune-dev-us-east-1-customization"}

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from customization.request import JobRequest
+from review.template.deployment import Deployment
 from tests.security.controls import JOB, jobs_are_private
-from tests.security.deployment import Deployment
 
 TWO_JOBS: dict[str, Any] = {
     "tags": {"team": "legal"},

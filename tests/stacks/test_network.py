@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT, Deployment
 from tests.security.controls import (
     EVERYWHERE,
     Rule,
@@ -21,7 +22,6 @@ from tests.security.controls import (
     one_subnet_in_every_zone,
     the_default_group_is_closed,
 )
-from tests.security.deployment import ABSENT, Deployment
 
 GROUP = "AWS::EC2::SecurityGroup"
 ENDPOINT = "AWS::EC2::VPCEndpoint"

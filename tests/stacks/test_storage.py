@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import Deployment
+from review.template.policies import grants
 from tests.security.controls import (
     buckets_are_private_and_versioned,
     buckets_have_one_policy_each,
     keeps_what_the_settings_keep,
 )
-from tests.security.deployment import Deployment
-from tests.security.policies import grants
 
 BUCKET = "AWS::S3::Bucket"
 POLICY = "AWS::S3::BucketPolicy"

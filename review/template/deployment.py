@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, Final
 
+from review.template.policies import Grant, grants
 from settings import Settings
 from settings.regions import partition_of
-from tests.security.policies import Grant, grants
 
 ACCOUNT: Final = "111122223333"
 """The account that `AWS::AccountId` stands for: the documentation's."""
@@ -94,18 +94,22 @@ class Deployment:
 
     @property
     def region(self) -> str:
+        """The Region that `AWS::Region` stands for."""
         return self.settings.region
 
     @property
     def account(self) -> str:
+        """The account that `AWS::AccountId` stands for."""
         return self.settings.account or ACCOUNT
 
     @cached_property
     def partition(self) -> str:
+        """The partition of the Region, such as `aws`."""
         return partition_of(self.region) or "aws"
 
     @property
     def url_suffix(self) -> str:
+        """The domain that `AWS::URLSuffix` stands for."""
         return _SUFFIXES.get(self.partition, "amazonaws.com.cn")
 
     @cached_property
@@ -203,6 +207,7 @@ class Deployment:
         """A copy in which a property of every resource of a type has another value.
 
         Args:
+            type_: As templates write it.
             path: Dotted; numbers are places in a list, and `Sid=name` finds a statement.
             value: The new value, or `ABSENT` to take the property away.
             where: Only of resources whose properties have these values.

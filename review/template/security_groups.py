@@ -1,19 +1,11 @@
-"""Security groups as EC2 sees them: whose they are, and the rules in force."""
+"""Security groups as EC2 sees them: the rules in force."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from tests.security.control import (
-    JOB,
-    endpoints_of,
-    first,
-    function_of,
-    job_group_of_the_role,
-    service_of,
-)
-from tests.security.deployment import Deployment
+from review.template.deployment import Deployment
 
 
 class Rule(NamedTuple):
@@ -79,31 +71,4 @@ def _rule(group: str, direction: str, properties: Mapping[str, Any]) -> Rule:
         str(properties.get("FromPort")),
         str(properties.get("ToPort")),
         " and ".join(peers) or "nobody",
-    )
-
-
-class Groups(NamedTuple):
-    """Security groups by what is in them."""
-
-    job: str | None
-    functions: str | None
-    kms: str | None
-    bedrock: str | None
-
-
-def groups_in_use(deployment: Deployment) -> Groups:
-    """Which group is whose, found through what uses it."""
-
-    def only(values: object) -> str | None:
-        return values[0] if isinstance(values, list) and len(values) == 1 else None
-
-    job = first(deployment.of_type(JOB))
-    policy_group = job_group_of_the_role(deployment)
-    submitter = function_of(deployment, "submitter")
-    endpoints = {service_of(endpoint): endpoint for endpoint in endpoints_of(deployment)}
-    return Groups(
-        job=only(job["Request.vpcConfig.securityGroupIds"]) if job else policy_group,
-        functions=only(submitter["VpcConfig.SecurityGroupIds"]) if submitter else None,
-        kms=only(endpoints["kms"]["SecurityGroupIds"]) if "kms" in endpoints else None,
-        bedrock=only(endpoints["bedrock"]["SecurityGroupIds"]) if "bedrock" in endpoints else None,
     )
