@@ -14,7 +14,7 @@ class Finding:
     """One thing a reader should know, where it is, and what to do about it."""
 
     id: str
-    """Stable name of the rule: `data-too-long`, or `network.no-way-out` where rules have families."""
+    """Stable name: `kebab-case`, or `network.no-way-out` where rules have families."""
     level: Level
     message: str
     """What is wrong, what was found and what is allowed; never the data itself."""
