@@ -163,6 +163,9 @@ def _elements(raw: Mapping[str, Any], *, label: str, kind: Kind, variables: bool
     effect = raw.get("Effect")
     if effect not in {"Allow", "Deny"}:
         raise MalformedPolicyError(f"Effect is Allow or Deny, got {_shown(effect)}")
+    if kind is Kind.RCP and effect != "Deny":
+        # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps_syntax.html
+        raise MalformedPolicyError(f"a {kind} only denies, and Effect is {effect}")
     names = kind in _NAMES_PRINCIPALS
     _one_of(raw, "Principal", wanted=names, kind=kind)
     _one_of(raw, "Action", wanted=True, kind=kind)

@@ -24,9 +24,12 @@ from review.decisions.request import Principal, Request, Value, Who
 from review.decisions.world import Endpoint, Guardrails, World
 
 RCP_SERVICES: Final = frozenset(
-    {"s3", "sts", "kms", "sqs", "secretsmanager", "ecr", "aoss", "dynamodb", "logs", "cognito-idp"}
-)
-"""Services whose resources a resource control policy governs.
+    {
+        "aoss", "cloudfront", "codeartifact", "cognito-identity", "cognito-idp", "dynamodb", "ecr",
+        "events", "firehose", "kms", "logs", "s3", "secretsmanager", "sqs", "sts", "swf",
+    }
+)  # fmt: skip
+"""Services of ours, and their neighbours, whose resources a resource control policy governs.
 
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
 """
@@ -210,19 +213,15 @@ class _Evaluation:
     def _organization(self) -> str | None:
         """What a level of the organization does not allow.
 
-        https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
+        Resource control policies only deny: the one that allows everything cannot be detached.
+        https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps_evaluation.html
         """
-        limits: list[tuple[str, tuple[tuple[Policy, ...], ...]]] = []
-        if self._has_account:
-            scps = self._guardrails(self._principal.account).scps
-            limits.append(("service control policy", scps))
-        if self._request.service in RCP_SERVICES:
-            limits.append(("resource control policy", self._guardrails(self._owner).rcps))
-        for kind, levels in limits:
-            for level in levels:
-                if not self._some_allow(level):
-                    names = ", ".join(policy.name for policy in level) or "none is attached"
-                    return f"no {kind} of one level allows it ({names})"
+        if not self._has_account:
+            return None
+        for level in self._guardrails(self._principal.account).scps:
+            if not self._some_allow(level):
+                names = ", ".join(policy.name for policy in level) or "none is attached"
+                return f"no service control policy of one level allows it ({names})"
         return None
 
     def _through_the_endpoint(self) -> str | None:
