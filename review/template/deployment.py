@@ -2,45 +2,54 @@
 
 Checks that look at one template miss what crosses stacks, and checks that look at `Fn::Join` miss
 what is joined. Here references become the names and ARNs that CloudFormation would put in; one that
-cannot be resolved is an error and never a wildcard.
+cannot be resolved is a problem of its own and never a wildcard.
 """
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import ipaddress
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, Self
 
+from review.template.errors import UnresolvedError
+from review.template.names import ACCOUNT
 from review.template.policies import Grant, grants
-from settings import Settings
-from settings.regions import partition_of
+from review.template.problems import Problem, Unresolved
+from review.template.resolver import Resolver, Template
+from review.template.stacks import Stack
 
-ACCOUNT: Final = "111122223333"
-"""The account that `AWS::AccountId` stands for: the documentation's."""
+__all__ = [
+    "ABSENT",
+    "ACCOUNT",
+    "Acknowledgement",
+    "Deployment",
+    "Problem",
+    "Resource",
+    "Stack",
+    "Template",
+    "Unresolved",
+    "UnresolvedError",
+]
 
-_HASH = re.compile(r"[0-9A-F]{8}$")
-_SUB = re.compile(r"\$\{([^!}][^}]*)\}")
-_SUFFIXES: Final = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com"}
 
-Template = dict[str, Any]
+@dataclass(frozen=True, kw_only=True)
+class Acknowledgement:
+    """A finding that is taken, as the resource's metadata says."""
 
-
-class UnresolvedError(Exception):
-    """A template says something that this model does not know how to resolve."""
+    id: str
+    """The finding, such as `AwsSolutions::AwsSolutions-IAM5[Resource::*]`."""
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Resource:
     """One resource with its properties resolved.
 
-    `ref` is what other resources know it by; `attributes` what stands beside its properties, such
-    as DeletionPolicy.
+    `ref` is what `Ref` returns, `name` what AWS knows it by, most often the same; `attributes` what
+    stands beside its properties, such as DeletionPolicy.
     """
 
     stack: str
@@ -50,6 +59,7 @@ class Resource:
     arn: str
     properties: Mapping[str, Any]
     attributes: Mapping[str, Any]
+    name: str = ""
 
     def __getitem__(self, path: str) -> Any:  # noqa: ANN401 - a piece of a template
         """A property by its dotted path; None where it is absent."""
@@ -80,66 +90,165 @@ class Resource:
         policies = self["Policies"] or []
         return {grant for policy in policies for grant in grants(policy["PolicyDocument"])}
 
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """What the template notes of it; CloudFormation does nothing with it."""
+        found = self.attributes.get("Metadata")
+        return found if isinstance(found, Mapping) else {}
+
+    @property
+    def path(self) -> str | None:
+        """Where in the construct tree it was made, when the CDK has written it down."""
+        found = self.metadata.get("aws:cdk:path")
+        return found if isinstance(found, str) else None
+
+    @property
+    def acknowledgements(self) -> tuple[Acknowledgement, ...]:
+        """The findings that its metadata takes, with the reasons."""
+        match self.metadata.get("cdk_nag"):
+            case {"rules_to_suppress": [*rules]}:
+                return tuple(
+                    Acknowledgement(id=str(rule["id"]), reason=str(rule.get("reason", "")))
+                    for rule in rules
+                    if isinstance(rule, Mapping) and "id" in rule
+                )
+        return ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """The templates of one environment, by stack name, and the settings they were made from."""
+    """The templates of what is deployed together, by stack.
 
-    settings: Settings
+    Accounts and Regions that nobody names are invented; see `review.template.assembly.load`.
+    """
+
     templates: Mapping[str, Template]
     dependencies: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """The stacks that a stack waits for, as the assembly's manifest has them."""
     protected: frozenset[str] = frozenset()
     """The stacks with termination protection."""
+    stacks: Mapping[str, Stack] = field(default_factory=dict)
+    """What else is known of a stack, by the keys of `templates`."""
+
+    @cached_property
+    def _first(self) -> Stack:
+        return next(iter(self.stacks.values()), Stack(name=""))
 
     @property
     def region(self) -> str:
-        """The Region that `AWS::Region` stands for."""
-        return self.settings.region
+        """The Region of the first stack; for most deployments, of all."""
+        return self._first.region
 
     @property
     def account(self) -> str:
-        """The account that `AWS::AccountId` stands for."""
-        return self.settings.account or ACCOUNT
+        """The account of the first stack; for most deployments, of all."""
+        return self._first.account
 
-    @cached_property
+    @property
     def partition(self) -> str:
-        """The partition of the Region, such as `aws`."""
-        return partition_of(self.region) or "aws"
+        """The partition of that Region, such as `aws`."""
+        return self._first.scope.partition
 
     @property
     def url_suffix(self) -> str:
-        """The domain that `AWS::URLSuffix` stands for."""
-        return _SUFFIXES.get(self.partition, "amazonaws.com.cn")
+        """The domain of that partition's services."""
+        return self._first.scope.url_suffix
 
     @cached_property
-    def training_cidrs(self) -> dict[str, str]:
-        """The range of the training subnet of each zone, by zone letter."""
-        return self._slots(self.settings.network.training_zones, first=0)
+    def _resolved(self) -> _Resolved:
+        resolver = Resolver(self.templates, self.stacks)
+        resources = tuple(
+            _resource(resolver, stack, logical_id, raw)
+            for stack, template in self.templates.items()
+            for logical_id, raw in template.get("Resources", {}).items()
+            if _is_resource(raw) and resolver.judged(stack, logical_id)
+        )
+        return _Resolved(
+            resources=resources,
+            problems=tuple(resolver.problems),
+            imports=frozenset(resolver.imports),
+        )
 
-    @cached_property
-    def service_cidrs(self) -> dict[str, str]:
-        """The range of the service subnet of each zone, by zone letter."""
-        return self._slots(self.settings.network.service_zones, first=16)
-
-    def _slots(self, zones: Sequence[str], *, first: int) -> dict[str, str]:
-        slots = _slots(self.settings.network.cidr)
-        return {zone: slots[first + ord(zone) - ord("a")] for zone in zones}
-
-    @cached_property
+    @property
     def resources(self) -> tuple[Resource, ...]:
-        """Every resource of every stack."""
-        return tuple(_Resolver(self).resources())
+        """Every resource of every stack that is deployed."""
+        return self._resolved.resources
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What of the templates is not known; none of it was taken for a wildcard."""
+        return self._resolved.problems
+
+    @property
+    def imports(self) -> frozenset[tuple[str, str]]:
+        """Which stack imports an exported value of which."""
+        return self._resolved.imports
 
     @cached_property
     def outputs(self) -> Mapping[tuple[str, str], Any]:
-        """Output values by stack and logical id."""
-        resolver = _Resolver(self)
-        return {
-            (stack, name): resolver.resolve(stack, output["Value"])
-            for stack, template in self.templates.items()
-            for name, output in template.get("Outputs", {}).items()
-        }
+        """Output values by stack and logical id; `Unresolved` where one is not known."""
+        resolver = Resolver(self.templates, self.stacks)
+        found = {}
+        for stack, template in self.templates.items():
+            for name in template.get("Outputs", {}):
+                try:
+                    found[stack, name] = resolver.output(stack, name)
+                except UnresolvedError:  # no problem: nobody imports it
+                    found[stack, name] = Unresolved.at(stack, "Outputs", name)
+        return found
+
+    def location(self, resource: Resource, path: str = "") -> dict[str, str | int]:
+        """Where a resource, or a property of it, stands: the `where` of a finding.
+
+        Args:
+            resource: One of this deployment.
+            path: The property, dotted, with the numbers of places in lists; empty for the whole.
+        """
+        return self.place(stack=resource.stack, logical_id=resource.logical_id, path=path)
+
+    def place(
+        self, *, stack: str, logical_id: str | None = None, path: str | None = None
+    ) -> dict[str, str | int]:
+        """Where something stands in a template: the `where` of a finding.
+
+        Args:
+            stack: The key of the stack.
+            logical_id: The resource; None for the template as a whole.
+            path: The property, dotted; None or empty for the resource as a whole.
+        """
+        found: dict[str, str | int] = {}
+        document = self.stacks[stack].document if stack in self.stacks else None
+        if document is not None:
+            found["file"] = document.file
+            steps: tuple[str | int, ...] = ()
+            if logical_id is not None:
+                properties = ("Properties", *_steps(path)) if path else ()
+                steps = ("Resources", logical_id, *properties)
+            found["line"] = document.line(steps)
+        found["stack"] = stack
+        if logical_id is not None:
+            found["logical_id"] = logical_id
+        if path:
+            found["property"] = path
+        return found
+
+    def owner(self, text: object) -> Resource | None:
+        """The resource that a resolved text names: by name, id, URL, ARN, or below its ARN."""
+        if not isinstance(text, str) or isinstance(text, Unresolved):
+            return None
+        found = self._by_name.get(text)
+        while found is None and "/" in text:
+            text = text.rpartition("/")[0]
+            found = self._by_name.get(text) if text.startswith("arn:") else None
+        return found
+
+    @cached_property
+    def _by_name(self) -> dict[str, Resource]:
+        found: dict[str, Resource] = {}
+        for resource in self.resources:
+            for text in (resource.arn, resource.ref, resource.name):
+                found.setdefault(text, resource)
+        return found
 
     def of_type(self, *types: str) -> list[Resource]:
         """The resources of the types."""
@@ -166,17 +275,17 @@ class Deployment:
         owner = "" if service == "s3" else self.account if account is None else account
         return f"arn:{self.partition}:{service}:{region}:{owner}:{resource}"
 
-    def changed(self, change: Callable[[dict[str, Template]], None]) -> Deployment:
+    def changed(self, change: Callable[[dict[str, Template]], None]) -> Self:
         """A copy whose templates the change has been applied to; this one stays as it is."""
         templates = copy.deepcopy(dict(self.templates))
         change(templates)
         return self.with_templates(templates)
 
-    def with_templates(self, templates: Mapping[str, Template]) -> Deployment:
+    def with_templates(self, templates: Mapping[str, Template]) -> Self:
         """The same environment with other templates."""
         return dataclasses.replace(self, templates=templates)
 
-    def with_resource(self, stack: str, logical_id: str, raw: Template) -> Deployment:
+    def with_resource(self, stack: str, logical_id: str, raw: Template) -> Self:
         """A copy in which one resource says something else; all others are shared with this one.
 
         A resource that keeps its name changes nothing for the others, so they are not resolved
@@ -187,23 +296,38 @@ class Deployment:
         changed = self.with_templates(
             {**self.templates, stack: {**template, "Resources": resources}}
         )
-        if raw["Type"] == "AWS::KMS::Alias":
+        if raw.get("Type") == "AWS::KMS::Alias" or not _is_resource(raw):
             return changed  # A key is known by its alias.
+        resolver = Resolver(changed.templates, changed.stacks)
         try:
-            new = _Resolver(changed).resource(stack, logical_id)
-        except Exception:  # a control that looks at it meets the same error
+            judged = resolver.judged(stack, logical_id)
+            new = _resource(resolver, stack, logical_id, raw)
+        except Exception:  # a check that looks at it meets the same error
             return changed
-        place = [(each.stack, each.logical_id) for each in self.resources].index(
-            (stack, logical_id)
-        )
-        if (new.ref, new.arn) == (self.resources[place].ref, self.resources[place].arn):
-            shared = (*self.resources[:place], new, *self.resources[place + 1 :])
-            changed.__dict__["resources"] = shared
+        place = self._places.get((stack, logical_id))
+        if place is None or not judged:
+            return changed
+        old = self.resources[place]
+        if (new.ref, new.arn) == (old.ref, old.arn):
+            others = (
+                each
+                for each in self.problems
+                if (each.stack, each.logical_id) != (stack, logical_id)
+            )
+            changed.__dict__["_resolved"] = _Resolved(
+                resources=(*self.resources[:place], new, *self.resources[place + 1 :]),
+                problems=(*others, *resolver.problems),
+                imports=self.imports | resolver.imports,
+            )
         return changed
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], int]:
+        return {(each.stack, each.logical_id): number for number, each in enumerate(self.resources)}
 
     def put(
         self, type_: str, path: str, value: object, *, where: Mapping[str, object] | None = None
-    ) -> Deployment:
+    ) -> Self:
         """A copy in which a property of every resource of a type has another value.
 
         Args:
@@ -225,13 +349,11 @@ class Deployment:
 
         return self.changed(change)
 
-    def without(
-        self, type_: str, path: str, *, where: Mapping[str, object] | None = None
-    ) -> Deployment:
+    def without(self, type_: str, path: str, *, where: Mapping[str, object] | None = None) -> Self:
         """A copy in which every resource of a type has lost a property or a statement."""
         return self.put(type_, path, ABSENT, where=where)
 
-    def without_resources(self, type_: str, **where: object) -> Deployment:
+    def without_resources(self, type_: str, **where: object) -> Self:
         """A copy without the resources of a type."""
         places = [(each.stack, each.logical_id) for each in self.where(type_, **where)]
         if not places:
@@ -243,23 +365,38 @@ class Deployment:
 
         return self.changed(change)
 
-    def plus(self, part: str, type_: str, **properties: object) -> Deployment:
-        """A copy with one resource more, in the stack of one part of the environment."""
-        stack = f"finetune-{self.settings.environment}-{part}"
 
-        def change(templates: dict[str, Template]) -> None:
-            templates[stack]["Resources"]["Added00000000"] = {
-                "Type": type_,
-                "Properties": properties,
-            }
+@dataclass(frozen=True, kw_only=True)
+class _Resolved:
+    """What resolving a deployment gives."""
 
-        return self.changed(change)
+    resources: tuple[Resource, ...]
+    problems: tuple[Problem, ...]
+    imports: frozenset[tuple[str, str]]
 
 
-@cache
-def _slots(cidr: str) -> list[str]:
-    """The 32 equal parts of the VPC's range, among which each zone letter has its places."""
-    return [str(part) for part in ipaddress.ip_network(cidr).subnets(prefixlen_diff=5)]
+def _is_resource(raw: object) -> bool:
+    """Whether something below `Resources` is a resource; loading tells of all that is none."""
+    return isinstance(raw, dict) and isinstance(raw.get("Type"), str)
+
+
+def _resource(resolver: Resolver, stack: str, logical_id: str, raw: Template) -> Resource:
+    identity = resolver.identity(stack, logical_id)
+    return Resource(
+        stack=stack,
+        logical_id=logical_id,
+        type=raw["Type"],
+        ref=identity.ref,
+        arn=identity.arn,
+        name=identity.name,
+        properties=resolver.properties(stack, logical_id),
+        attributes={key: raw[key] for key in raw if key not in {"Type", "Properties"}},
+    )
+
+
+def _steps(path: str | None) -> tuple[str | int, ...]:
+    parts = path.split(".") if path else []
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
 
 
 ABSENT: Final = object()
@@ -285,191 +422,3 @@ def _step(here: Any, part: str) -> Any:  # noqa: ANN401 - a piece of a template
         sids = [statement.get("Sid") for statement in here]
         return sids.index(part.removeprefix("Sid="))
     return int(part)
-
-
-class _Resolver:
-    """Puts names and ARNs in the place of references, across stacks."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
-        self._templates = deployment.templates
-        self._exports: dict[str, tuple[str, Any]] = {
-            output["Export"]["Name"]: (stack, output["Value"])
-            for stack, template in deployment.templates.items()
-            for output in template.get("Outputs", {}).values()
-            if "Export" in output
-        }
-        self._names: dict[tuple[str, str], str] = {}
-
-    def resources(self) -> Iterator[Resource]:
-        for stack, template in self._templates.items():
-            for logical_id in template["Resources"]:
-                yield self.resource(stack, logical_id)
-
-    def resource(self, stack: str, logical_id: str) -> Resource:
-        raw = self._templates[stack]["Resources"][logical_id]
-        return Resource(
-            stack=stack,
-            logical_id=logical_id,
-            type=raw["Type"],
-            ref=self._name(stack, logical_id),
-            arn=self._arn(stack, logical_id),
-            properties=self.resolve(stack, raw.get("Properties", {})),
-            attributes={key: raw[key] for key in raw if key not in {"Type", "Properties"}},
-        )
-
-    def resolve(self, stack: str, value: Any) -> Any:  # noqa: ANN401 - a piece of a template
-        if isinstance(value, list):
-            return [self.resolve(stack, each) for each in value]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            ((name, argument),) = value.items()
-            if name in {"Ref", "Condition"} or name.startswith("Fn::"):
-                return self._intrinsic(stack, name, argument)
-        return {key: self.resolve(stack, each) for key, each in value.items()}
-
-    def _intrinsic(self, stack: str, name: str, argument: Any) -> Any:  # noqa: ANN401 - as above
-        resolved: Any
-        match name, argument:
-            case "Ref", str():
-                resolved = self._ref(stack, argument)
-            case "Fn::GetAtt", [logical_id, attribute]:
-                resolved = self._attribute(stack, logical_id, attribute)
-            case "Fn::Join", [delimiter, parts]:
-                resolved = delimiter.join(self._text(stack, part) for part in parts)
-            case "Fn::Sub", str():
-                resolved = _SUB.sub(lambda it: self._substitute(stack, it.group(1)), argument)
-            case "Fn::ImportValue", str() if argument in self._exports:
-                resolved = self.resolve(*self._exports[argument])
-            case "Fn::GetStackOutput", {"StackName": other, "OutputName": output}:
-                resolved = self._output(other, output)
-            case "Condition", dict():
-                # A policy statement of nothing but conditions: no intrinsic.
-                resolved = {name: self.resolve(stack, argument)}
-            case _:
-                raise UnresolvedError(f"{stack}: {name} {json.dumps(argument)[:80]}")
-        return resolved
-
-    def _output(self, stack: str, name: str) -> Any:  # noqa: ANN401 - a piece of a template
-        try:
-            value = self._templates[stack]["Outputs"][name]["Value"]
-        except KeyError as error:
-            raise UnresolvedError(f"{stack} has no output {name}") from error
-        return self.resolve(stack, value)
-
-    def _text(self, stack: str, value: Any) -> str:  # noqa: ANN401 - a piece of a template
-        resolved = self.resolve(stack, value)
-        if not isinstance(resolved, str | int):
-            raise UnresolvedError(f"joined {json.dumps(value)[:80]}, which is no text")
-        return str(resolved)
-
-    def _substitute(self, stack: str, name: str) -> str:
-        if "." in name:
-            return str(self._attribute(stack, *name.split(".", maxsplit=1)))
-        return str(self._ref(stack, name))
-
-    def _ref(self, stack: str, name: str) -> str:
-        deployment = self._deployment
-        pseudo = {
-            "AWS::AccountId": deployment.account,
-            "AWS::Region": deployment.region,
-            "AWS::Partition": deployment.partition,
-            "AWS::URLSuffix": deployment.url_suffix,
-            "AWS::StackName": stack,
-        }
-        return pseudo[name] if name in pseudo else self._name(stack, name)
-
-    def _attribute(self, stack: str, logical_id: str, attribute: str) -> str:
-        if attribute in {"Arn", "TopicArn"}:
-            return self._arn(stack, logical_id)
-        if attribute in {"GroupId", "KeyId"}:
-            return self._name(stack, logical_id)
-        return f"{self._name(stack, logical_id)}.{attribute}"
-
-    def _raw(self, stack: str, logical_id: str) -> Template:
-        try:
-            raw: Template = self._templates[stack]["Resources"][logical_id]
-        except KeyError as error:
-            raise UnresolvedError(f"{stack} has no resource {logical_id}") from error
-        return raw
-
-    def _name(self, stack: str, logical_id: str) -> str:
-        """What Ref returns, near enough; names are given by property, never by a hashed id."""
-        place = (stack, logical_id)
-        if place not in self._names:
-            self._names[place] = self._named(stack, logical_id)
-        return self._names[place]
-
-    def _named(self, stack: str, logical_id: str) -> str:
-        raw = self._raw(stack, logical_id)
-        properties = raw.get("Properties", {})
-        plain = _HASH.sub("", logical_id)
-        type_ = raw["Type"]
-        if type_ in _NAME_PROPERTIES:
-            return self._given(stack, properties, _NAME_PROPERTIES[type_], plain)
-        name = plain
-        match type_:
-            case "AWS::KMS::Key":
-                name = f"key-{self._alias(stack, logical_id) or plain}"
-            case "AWS::S3::Bucket":
-                name = "bucket-data" if "LoggingConfiguration" in properties else "bucket-logs"
-            case "AWS::EC2::Subnet":
-                name = f"subnet-{properties.get('CidrBlock')}"
-            case "AWS::EC2::SecurityGroup":
-                name = f"sg-{plain}"
-            case "AWS::EC2::VPCEndpoint":
-                service = self._text(stack, properties.get("ServiceName", plain))
-                name = f"vpce-{service.rsplit('.', maxsplit=1)[-1]}"
-            case "AWS::SNS::Topic":
-                name = self._deployment.arn("sns", plain)
-            case "AWS::StepFunctions::StateMachine":
-                name = self._deployment.arn("states", f"stateMachine:{plain}")
-        return name
-
-    def _given(self, stack: str, properties: Template, name: str, otherwise: str) -> str:
-        return self._text(stack, properties[name]) if name in properties else otherwise
-
-    def _alias(self, stack: str, logical_id: str) -> str | None:
-        for raw in self._templates[stack]["Resources"].values():
-            if raw["Type"] != "AWS::KMS::Alias":
-                continue
-            target = raw["Properties"].get("TargetKeyId")
-            if target in ({"Ref": logical_id}, {"Fn::GetAtt": [logical_id, "Arn"]}):
-                return str(raw["Properties"].get("AliasName", "")).removeprefix("alias/") or None
-        return None
-
-    def _arn(self, stack: str, logical_id: str) -> str:
-        name = self._name(stack, logical_id)
-        type_ = self._raw(stack, logical_id)["Type"]
-        if name.startswith("arn:"):
-            return name
-        if type_ not in _ARNS:
-            return f"{name}.Arn"
-        service, form = _ARNS[type_]
-        return self._deployment.arn(service, form.format(name))
-
-
-_NAME_PROPERTIES: Final = {
-    "AWS::CloudWatch::Alarm": "AlarmName",
-    "AWS::DynamoDB::Table": "TableName",
-    "AWS::Events::Rule": "Name",
-    "AWS::IAM::Role": "RoleName",
-    "AWS::Lambda::Function": "FunctionName",
-    "AWS::Logs::LogGroup": "LogGroupName",
-    "AWS::SQS::Queue": "QueueName",
-}
-"""Resources that Ref knows by a property; the others are known by an id."""
-
-_ARNS: Final = {
-    "AWS::CloudWatch::Alarm": ("cloudwatch", "alarm:{}"),
-    "AWS::DynamoDB::Table": ("dynamodb", "table/{}"),
-    "AWS::Events::Rule": ("events", "rule/{}"),
-    "AWS::IAM::Role": ("iam", "role/{}"),
-    "AWS::KMS::Key": ("kms", "key/{}"),
-    "AWS::Lambda::Function": ("lambda", "function:{}"),
-    "AWS::Logs::LogGroup": ("logs", "log-group:{}:*"),
-    "AWS::S3::Bucket": ("s3", "{}"),
-    "AWS::SQS::Queue": ("sqs", "{}"),
-}
-"""Service and form of what `Fn::GetAtt` of `Arn` returns."""

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from review.template.deployment import Deployment, Resource, UnresolvedError
+from review.template.deployment import Resource, UnresolvedError
 from review.template.policies import Grant, MalformedPolicyError, difference
+from tests.security.app_deployment import AppDeployment
 from tests.security.permissions import permissions_of
 
-Control = Callable[[Deployment], list[str]]
+Control = Callable[[AppDeployment], list[str]]
 
 CONTROLS: Final[list[Control]] = []
 """All controls; importing a module of them adds its own."""
@@ -33,7 +34,9 @@ def control(check: Control) -> Control:
     """Registers a control; what it cannot take apart is a finding, as nobody has looked at it."""
 
     @functools.wraps(check)
-    def checked(deployment: Deployment) -> list[str]:
+    def checked(deployment: AppDeployment) -> list[str]:
+        if any(each.level == "error" for each in deployment.problems):
+            return [f"cannot be understood: {each.message}" for each in deployment.problems]
         try:
             return check(deployment)
         except _NOT_UNDERSTOOD as error:
@@ -47,7 +50,7 @@ JOB: Final = "Custom::BedrockModelCustomizationJob"
 DEFAULT_GROUP: Final = "Custom::VpcRestrictDefaultSG"
 
 
-def exactly(deployment: Deployment, type_: str, count: int) -> tuple[list[Resource], list[str]]:
+def exactly(deployment: AppDeployment, type_: str, count: int) -> tuple[list[Resource], list[str]]:
     found = deployment.of_type(type_)
     wrong = [] if len(found) == count else [f"{len(found)} of {type_}, expected {count}"]
     return found, wrong
@@ -57,12 +60,12 @@ def first(resources: Iterable[Resource]) -> Resource | None:
     return next(iter(resources), None)
 
 
-def function_of(deployment: Deployment, purpose: str) -> Resource | None:
+def function_of(deployment: AppDeployment, purpose: str) -> Resource | None:
     name = f"finetune-{deployment.settings.environment}-{purpose}"
     return first(deployment.where("AWS::Lambda::Function", FunctionName=name))
 
 
-def endpoints_of(deployment: Deployment) -> list[Resource]:
+def endpoints_of(deployment: AppDeployment) -> list[Resource]:
     return deployment.of_type("AWS::EC2::VPCEndpoint")
 
 
@@ -112,7 +115,7 @@ def policy_findings(resource: Resource, path: str, expected: set[Grant]) -> list
     return difference(str(resource), found=found, expected=expected)
 
 
-def role_grants(deployment: Deployment, name: str) -> set[Grant]:
+def role_grants(deployment: AppDeployment, name: str) -> set[Grant]:
     """Everything a role may do: its inline policies, those beside it, and the managed ones."""
     found: set[Grant] = set()
     for role in deployment.of_type("AWS::IAM::Role"):
@@ -126,7 +129,7 @@ def role_grants(deployment: Deployment, name: str) -> set[Grant]:
     return found
 
 
-def job_group_of_the_role(deployment: Deployment) -> str | None:
+def job_group_of_the_role(deployment: AppDeployment) -> str | None:
     """Without a job in the settings, the group that the customization role may use."""
     name = permissions_of(deployment).names["customization"]
     groups = {

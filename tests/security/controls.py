@@ -7,8 +7,8 @@ control to a weakened copy and expects a finding, so no control can pass whateve
 
 from __future__ import annotations
 
-from review.template.deployment import Deployment
 from review.template.security_groups import EVERYWHERE, Rule, effective_rules
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import CONTROLS, JOB, Control
 from tests.security.encryption_controls import (
     everything_stored_is_encrypted,
@@ -106,6 +106,6 @@ __all__ = [
 ]
 
 
-def findings(deployment: Deployment) -> set[str]:
+def findings(deployment: AppDeployment) -> set[str]:
     """What all controls together find."""
     return {f"{check.__name__}: {each}" for check in CONTROLS for each in check(deployment)}

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 
-from review.template.deployment import Deployment, Resource
+from review.template.deployment import Resource
 from review.template.policies import Grant
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import control, exactly, policy_findings, property_findings, role_grants
 from tests.security.permissions import permissions_of
 
 
 @control
-def two_rotating_keys(deployment: Deployment) -> list[str]:
+def two_rotating_keys(deployment: AppDeployment) -> list[str]:
     """A data key and a model key: symmetric, of the customer, rotating, in one Region."""
     keys, findings = exactly(deployment, "AWS::KMS::Key", 2)
     env = deployment.settings.environment
@@ -30,7 +31,7 @@ def two_rotating_keys(deployment: Deployment) -> list[str]:
 
 
 @control
-def keys_are_used_for_what_they_are_for(deployment: Deployment) -> list[str]:
+def keys_are_used_for_what_they_are_for(deployment: AppDeployment) -> list[str]:
     """Each key's policy names who uses it through which service; the account administers."""
     permissions = permissions_of(deployment)
     env = deployment.settings.environment
@@ -46,7 +47,7 @@ def keys_are_used_for_what_they_are_for(deployment: Deployment) -> list[str]:
 
 
 @control
-def keys_and_roles_agree(deployment: Deployment) -> list[str]:
+def keys_and_roles_agree(deployment: AppDeployment) -> list[str]:
     """What a role may do with a key, the key's policy lets it do, and the other way round.
 
     The account is the principal of the keys' statements, so both sides have to allow: a permission
@@ -88,7 +89,7 @@ def _values(grant: Grant, key: str) -> set[str]:
 
 
 @control
-def everything_stored_is_encrypted(deployment: Deployment) -> list[str]:
+def everything_stored_is_encrypted(deployment: AppDeployment) -> list[str]:
     """Bucket, logs, table, queue and topic under the data key."""
     key = permissions_of(deployment).data_key
     key_id = key.rsplit("/", maxsplit=1)[-1]
@@ -106,7 +107,7 @@ def everything_stored_is_encrypted(deployment: Deployment) -> list[str]:
             "encryption",
             rules,
             [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]
-            if bucket.ref == "bucket-logs"
+            if bucket.ref == "bucket-accesslogs"
             else [
                 {
                     "BucketKeyEnabled": True,

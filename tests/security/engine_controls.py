@@ -7,14 +7,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from review.template.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import control, exactly, policy_findings, property_findings
 from tests.security.groups import groups_in_use
 from tests.security.permissions import permissions_of
 
 
 @control
-def functions_run_where_and_as_designed(deployment: Deployment) -> list[str]:
+def functions_run_where_and_as_designed(deployment: AppDeployment) -> list[str]:
     """Seven functions: role, place, log group, dead letters, time limits, and no secrets."""
     findings = []
     functions = deployment.of_type("AWS::Lambda::Function")
@@ -31,7 +31,7 @@ def functions_run_where_and_as_designed(deployment: Deployment) -> list[str]:
     return findings
 
 
-def _expected_functions(deployment: Deployment) -> dict[str, dict[str, Any]]:
+def _expected_functions(deployment: AppDeployment) -> dict[str, dict[str, Any]]:
     permissions = permissions_of(deployment)
     settings = deployment.settings
     env = settings.environment
@@ -136,7 +136,7 @@ NODE: Final = "nodejs24.x"
 
 
 @control
-def functions_start_after_their_permissions(deployment: Deployment) -> list[str]:
+def functions_start_after_their_permissions(deployment: AppDeployment) -> list[str]:
     """What runs with a role waits for the role's policies: before them its logs would be lost."""
     findings = []
     for runner in deployment.of_type("AWS::Lambda::Function", "AWS::StepFunctions::StateMachine"):
@@ -159,7 +159,7 @@ def functions_start_after_their_permissions(deployment: Deployment) -> list[str]
 
 
 @control
-def code_comes_from_the_accounts_own_assets(deployment: Deployment) -> list[str]:
+def code_comes_from_the_accounts_own_assets(deployment: AppDeployment) -> list[str]:
     """Code by its content from the bootstrap bucket of this account and Region, and no other."""
     bucket = f"cdk-hnb659fds-assets-{deployment.account}-{deployment.region}"
     return [
@@ -172,7 +172,7 @@ def code_comes_from_the_accounts_own_assets(deployment: Deployment) -> list[str]
 
 
 @control
-def logs_are_kept_as_long_as_set(deployment: Deployment) -> list[str]:
+def logs_are_kept_as_long_as_set(deployment: AppDeployment) -> list[str]:
     """A log group for each function and for the flow logs, with the retention of the settings."""
     settings = deployment.settings
     env = settings.environment
@@ -194,7 +194,7 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> list[str]:
 
 
 @control
-def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
+def nothing_failed_is_lost(deployment: AppDeployment) -> list[str]:
     """Dead letters stay two weeks; the queue takes them over TLS, of services from the rules."""
     permissions = permissions_of(deployment)
     queues, findings = exactly(deployment, "AWS::SQS::Queue", 1)
@@ -217,7 +217,7 @@ def nothing_failed_is_lost(deployment: Deployment) -> list[str]:
 
 
 @control
-def requests_do_not_grow_old(deployment: Deployment) -> list[str]:
+def requests_do_not_grow_old(deployment: AppDeployment) -> list[str]:
     """What Lambda could not deliver in minutes it drops: left to itself it would try for hours."""
     permissions = permissions_of(deployment)
     env = deployment.settings.environment
@@ -247,7 +247,7 @@ def requests_do_not_grow_old(deployment: Deployment) -> list[str]:
 
 
 @control
-def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> list[str]:
+def the_follower_is_called_by_its_rules_alone(deployment: AppDeployment) -> list[str]:
     """One rule hears of the environment's jobs, the other calls every few minutes; nobody else."""
     permissions = permissions_of(deployment)
     env = deployment.settings.environment
@@ -301,7 +301,7 @@ def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> list[st
 
 
 @control
-def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
+def people_hear_of_jobs_that_ended(deployment: AppDeployment) -> list[str]:
     """An encrypted topic on which the follower and the alarms publish, and nobody else."""
     permissions = permissions_of(deployment)
     topics, findings = exactly(deployment, "AWS::SNS::Topic", 1)
@@ -317,7 +317,7 @@ def people_hear_of_jobs_that_ended(deployment: Deployment) -> list[str]:
 
 
 @control
-def failures_raise_an_alarm(deployment: Deployment) -> list[str]:
+def failures_raise_an_alarm(deployment: AppDeployment) -> list[str]:
     """One alarm on jobs that failed, one on a follower that fails or is not called at all."""
     permissions = permissions_of(deployment)
     settings = deployment.settings
@@ -388,7 +388,7 @@ def failures_raise_an_alarm(deployment: Deployment) -> list[str]:
 
 
 @control
-def state_can_be_restored(deployment: Deployment) -> list[str]:
+def state_can_be_restored(deployment: AppDeployment) -> list[str]:
     """One table, by the job's id, restorable to any second of 35 days.
 
     Only items that say when they expire do: the requests that were seen, and no job.
@@ -411,7 +411,7 @@ def state_can_be_restored(deployment: Deployment) -> list[str]:
 
 
 @control
-def the_waiter_calls_the_framework_only(deployment: Deployment) -> list[str]:
+def the_waiter_calls_the_framework_only(deployment: AppDeployment) -> list[str]:
     """The provider's state machine asks the completion check for half an hour, then gives up."""
     permissions = permissions_of(deployment)
     machines, findings = exactly(deployment, "AWS::StepFunctions::StateMachine", 1)

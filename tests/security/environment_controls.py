@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from review.template.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import DEFAULT_GROUP, JOB, control
 
 EXPECTED_TYPES: Final = frozenset(
@@ -62,7 +62,7 @@ UNTAGGED_BY_THE_LIBRARY: Final = frozenset(
 
 
 @control
-def only_known_resources(deployment: Deployment) -> list[str]:
+def only_known_resources(deployment: AppDeployment) -> list[str]:
     """Nothing is deployed that these controls do not look at."""
     return [
         f"{resource}: a type that no control looks at"
@@ -72,7 +72,7 @@ def only_known_resources(deployment: Deployment) -> list[str]:
 
 
 @control
-def keeps_what_the_settings_keep(deployment: Deployment) -> list[str]:
+def keeps_what_the_settings_keep(deployment: AppDeployment) -> list[str]:
     """Data, keys, logs and state outlive the stacks exactly when `storage.retain` says so."""
     expected = "Retain" if deployment.settings.storage.retain else "Delete"
     findings = [
@@ -104,7 +104,7 @@ def keeps_what_the_settings_keep(deployment: Deployment) -> list[str]:
 
 
 @control
-def carries_its_tags(deployment: Deployment) -> list[str]:
+def carries_its_tags(deployment: AppDeployment) -> list[str]:
     """Every resource that takes tags carries the environment's, by which leftovers are found."""
     expected = {
         "finetune:environment": deployment.settings.environment,
@@ -137,7 +137,7 @@ def carries_its_tags(deployment: Deployment) -> list[str]:
 
 
 @control
-def stacks_wait_for_what_they_use(deployment: Deployment) -> list[str]:
+def stacks_wait_for_what_they_use(deployment: AppDeployment) -> list[str]:
     """What a stack uses while it works is there before it and goes after it."""
     parts = ("identity", "encryption", "network", "storage", "access", "engine")
     env = deployment.settings.environment
@@ -160,7 +160,7 @@ def stacks_wait_for_what_they_use(deployment: Deployment) -> list[str]:
 
 
 @control
-def a_zone_can_be_dropped(deployment: Deployment) -> list[str]:
+def a_zone_can_be_dropped(deployment: AppDeployment) -> list[str]:
     """No subnet is exported: an export that a job's stack imports could not be taken away."""
     subnets = {
         (subnet.stack, subnet.logical_id): subnet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from review.template.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import (
     JOB,
     endpoints_of,
@@ -24,7 +24,7 @@ class Groups(NamedTuple):
     bedrock: str | None
 
 
-def groups_in_use(deployment: Deployment) -> Groups:
+def groups_in_use(deployment: AppDeployment) -> Groups:
     """Which group is whose, found through what uses it."""
 
     def only(values: object) -> str | None:

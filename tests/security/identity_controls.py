@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from review.template.deployment import Deployment
 from review.template.policies import MalformedPolicyError, difference
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import control, policy_findings, property_findings, role_grants
 from tests.security.groups import groups_in_use
 from tests.security.permissions import permissions_of
 
 
 @control
-def roles_are_taken_only_by(deployment: Deployment) -> list[str]:
+def roles_are_taken_only_by(deployment: AppDeployment) -> list[str]:
     """Each role's trust policy: one service or the named people, with every condition inside."""
     permissions = permissions_of(deployment)
     expected = permissions.trust
@@ -40,7 +40,7 @@ def roles_are_taken_only_by(deployment: Deployment) -> list[str]:
 
 @control
 def the_customization_role_is_guarded_against_confused_deputies(
-    deployment: Deployment,
+    deployment: AppDeployment,
 ) -> list[str]:
     """Account and job stand inside the only statement of the trust policy."""
     name = permissions_of(deployment).names["customization"]
@@ -67,7 +67,7 @@ def the_customization_role_is_guarded_against_confused_deputies(
 
 
 @control
-def roles_may_do_only_this(deployment: Deployment) -> list[str]:
+def roles_may_do_only_this(deployment: AppDeployment) -> list[str]:
     """Everything attached to a role, inline or managed, is exactly what the design says."""
     permissions = permissions_of(deployment)
     group = groups_in_use(deployment).job
@@ -94,7 +94,7 @@ def roles_may_do_only_this(deployment: Deployment) -> list[str]:
 
 
 @control
-def every_role_is_bounded(deployment: Deployment) -> list[str]:
+def every_role_is_bounded(deployment: AppDeployment) -> list[str]:
     """The permissions boundary of the settings is on every role, or on none."""
     name = deployment.settings.permissions_boundary
     arn = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from review.template.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import (
     JOB,
     control,
@@ -16,7 +16,7 @@ from tests.security.permissions import permissions_of
 
 
 @control
-def jobs_are_private(deployment: Deployment) -> list[str]:
+def jobs_are_private(deployment: AppDeployment) -> list[str]:
     """Each job of the settings has its subnets, group, role, model key and its own output."""
     permissions = permissions_of(deployment)
     settings = deployment.settings
@@ -43,8 +43,8 @@ def jobs_are_private(deployment: Deployment) -> list[str]:
             "customizationType": job.customization_type,
             "customModelKmsKeyId": permissions.model_key,
             "hyperParameters": dict(job.hyperparameters),
-            "trainingDataConfig": {"s3Uri": f"s3://bucket-data/{data.key}"},
-            "outputDataConfig": {"s3Uri": f"s3://bucket-data/outputs/{name}/"},
+            "trainingDataConfig": {"s3Uri": f"s3://bucket-bucket/{data.key}"},
+            "outputDataConfig": {"s3Uri": f"s3://bucket-bucket/outputs/{name}/"},
             "vpcConfig": {"subnetIds": subnets, "securityGroupIds": [group]},
             "jobTags": tags,
             "customModelTags": tags,
@@ -69,7 +69,7 @@ def jobs_are_private(deployment: Deployment) -> list[str]:
                 "ValidationDatasetDigest": validation.sha256,
             }
             request["validationDataConfig"] = {
-                "validators": [{"s3Uri": f"s3://bucket-data/{validation.key}"}]
+                "validators": [{"s3Uri": f"s3://bucket-bucket/{validation.key}"}]
             }
         resource = jobs[name]
         found = dict(resource["Request"] or {})

@@ -6,8 +6,8 @@ import ipaddress
 import re
 from typing import Any
 
-from review.template.deployment import Deployment
 from review.template.security_groups import Rule, effective_rules
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import (
     DEFAULT_GROUP,
     control,
@@ -23,7 +23,7 @@ from tests.security.permissions import permissions_of
 
 
 @control
-def no_way_to_the_internet(deployment: Deployment) -> list[str]:
+def no_way_to_the_internet(deployment: AppDeployment) -> list[str]:
     """No gateway, no route but the local one, no address that is reachable from outside."""
     ways = re.compile(
         r"AWS::EC2::(.*Gateway.*|Route|EIP.*|.*Peering.*|Transit.*|VPN.*|ClientVpn.*|"
@@ -46,7 +46,7 @@ def no_way_to_the_internet(deployment: Deployment) -> list[str]:
 
 
 @control
-def one_subnet_in_every_zone(deployment: Deployment) -> list[str]:
+def one_subnet_in_every_zone(deployment: AppDeployment) -> list[str]:
     """A training subnet in each zone of the settings, service subnets in theirs, in fixed slots."""
     network = deployment.settings.network
     (vpcs, findings) = exactly(deployment, "AWS::EC2::VPC", 1)
@@ -95,7 +95,7 @@ def one_subnet_in_every_zone(deployment: Deployment) -> list[str]:
 
 
 @control
-def names_resolve_to_the_endpoints(deployment: Deployment) -> list[str]:
+def names_resolve_to_the_endpoints(deployment: AppDeployment) -> list[str]:
     """DNS support and host names: private DNS and the S3 gateway endpoint rest on them."""
     return [
         f"{vpc}: {name} is {vpc[name]}"
@@ -106,7 +106,7 @@ def names_resolve_to_the_endpoints(deployment: Deployment) -> list[str]:
 
 
 @control
-def all_traffic_is_logged(deployment: Deployment) -> list[str]:
+def all_traffic_is_logged(deployment: AppDeployment) -> list[str]:
     """One flow log for the VPC, of accepted and refused traffic, to an encrypted log group."""
     logs, findings = exactly(deployment, "AWS::EC2::FlowLog", 1)
     permissions = permissions_of(deployment)
@@ -131,7 +131,7 @@ def all_traffic_is_logged(deployment: Deployment) -> list[str]:
 
 
 @control
-def the_default_group_is_closed(deployment: Deployment) -> list[str]:
+def the_default_group_is_closed(deployment: AppDeployment) -> list[str]:
     """A custom resource takes every rule from the VPC's default security group."""
     found, findings = exactly(deployment, DEFAULT_GROUP, 1)
     vpc = first(deployment.of_type("AWS::EC2::VPC"))
@@ -150,7 +150,7 @@ def the_default_group_is_closed(deployment: Deployment) -> list[str]:
 
 
 @control
-def groups_let_only_these_paths_through(deployment: Deployment) -> list[str]:
+def groups_let_only_these_paths_through(deployment: AppDeployment) -> list[str]:
     """Job to itself, to S3 and to KMS; functions to S3, DynamoDB and Bedrock; and nothing else."""
     job, functions, kms, bedrock = groups_in_use(deployment)
     s3 = deployment.settings.s3_prefix_list_id
@@ -188,7 +188,7 @@ def groups_let_only_these_paths_through(deployment: Deployment) -> list[str]:
 
 
 @control
-def endpoints_are_private_ways_for_these_calls(deployment: Deployment) -> list[str]:
+def endpoints_are_private_ways_for_these_calls(deployment: AppDeployment) -> list[str]:
     """Four endpoints, where they must be, each with a policy of exactly the calls made through."""
     permissions = permissions_of(deployment)
     endpoints = endpoints_of(deployment)

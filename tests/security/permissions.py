@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache, cached_property
 
-from review.template.deployment import Deployment
 from review.template.policies import Grant, allow, deny
 from settings import Settings
+from tests.security.app_deployment import AppDeployment
 
 Conditions = Mapping[str, Mapping[str, object]]
 
@@ -19,7 +19,7 @@ DATASETS = "fine-tuning-datasets/*"
 OUTPUTS = "outputs/*"
 
 
-def permissions_of(deployment: Deployment) -> Permissions:
+def permissions_of(deployment: AppDeployment) -> Permissions:
     """The policies that the design gives an environment; worked out once for the same settings.
 
     Thousands of weakened copies share their settings, and with them what they are held to.
@@ -36,7 +36,7 @@ class Permissions:
     `role_policies` and `trust` are by the role's name.
     """
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: AppDeployment) -> None:
         self._deployment = deployment
         settings = deployment.settings
         self.settings: Settings = settings
@@ -55,8 +55,8 @@ class Permissions:
         self.names["default-group"] = "CustomVpcRestrictDefaultSGCustomResourceProviderRole"
         self.roles = {purpose: arn("iam", f"role/{name}") for purpose, name in self.names.items()}
         self.root = f"AWS:{arn('iam', 'root')}"
-        self.bucket = arn("s3", "bucket-data")
-        self.logs_bucket = arn("s3", "bucket-logs")
+        self.bucket = arn("s3", "bucket-bucket")
+        self.logs_bucket = arn("s3", "bucket-accesslogs")
         self.data_key = arn("kms", f"key/key-finetune-{env}-data")
         self.model_key = arn("kms", f"key/key-finetune-{env}-model")
         self.table = arn("dynamodb", f"table/finetune-{env}-jobs")
@@ -218,7 +218,7 @@ class Permissions:
                 "ec2:AuthorizeSecurityGroupIngress",
                 "ec2:RevokeSecurityGroupEgress",
                 "ec2:RevokeSecurityGroupIngress",
-                on=self._deployment.arn("ec2", "security-group/NetworkVpc.DefaultSecurityGroup"),
+                on=self._deployment.arn("ec2", "security-group/vpc-NetworkVpc.DefaultSecurityGroup"),
             )
             | self._writes_logs(self._function_logs("default-group")),
         }

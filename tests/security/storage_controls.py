@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from review.template.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import control, exactly, policy_findings, property_findings
 from tests.security.permissions import permissions_of
 
 
 @control
-def buckets_are_private_and_versioned(deployment: Deployment) -> list[str]:
+def buckets_are_private_and_versioned(deployment: AppDeployment) -> list[str]:
     """Two buckets: no public access, no ACLs, versions kept, access logged, logs expiring."""
     buckets, findings = exactly(deployment, "AWS::S3::Bucket", 2)
-    if sorted(bucket.ref for bucket in buckets) != ["bucket-data", "bucket-logs"]:
+    if sorted(bucket.ref for bucket in buckets) != ["bucket-accesslogs", "bucket-bucket"]:
         findings.append("expected one bucket with access logs and one that takes them")
     abort = {"DaysAfterInitiation": 7}
     days = deployment.settings.storage.access_log_retention_days
     for bucket in buckets:
-        data = bucket.ref == "bucket-data"
+        data = bucket.ref == "bucket-bucket"
         rule: dict[str, Any] = {"AbortIncompleteMultipartUpload": abort, "Status": "Enabled"}
         if not data:
             rule |= {
@@ -43,7 +43,7 @@ def buckets_are_private_and_versioned(deployment: Deployment) -> list[str]:
         }
         if data:
             expected["LoggingConfiguration"] = {
-                "DestinationBucketName": "bucket-logs",
+                "DestinationBucketName": "bucket-accesslogs",
                 "LogFilePrefix": "training-bucket/",
             }
         findings += property_findings(
@@ -53,12 +53,12 @@ def buckets_are_private_and_versioned(deployment: Deployment) -> list[str]:
 
 
 @control
-def buckets_have_one_policy_each(deployment: Deployment) -> list[str]:
+def buckets_have_one_policy_each(deployment: AppDeployment) -> list[str]:
     """TLS 1.2, the right key, only these people, datasets written once, our endpoint."""
     permissions = permissions_of(deployment)
     expected = {
-        "bucket-data": permissions.data_bucket_policy,
-        "bucket-logs": permissions.logs_bucket_policy,
+        "bucket-bucket": permissions.data_bucket_policy,
+        "bucket-accesslogs": permissions.logs_bucket_policy,
     }
     findings = []
     policies = deployment.of_type("AWS::S3::BucketPolicy")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from review.template.deployment import Deployment
 from review.template.policies import grants
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import (
     CONTROLS,
     Control,
@@ -83,7 +83,7 @@ def test_steps_three_to_thirteen_have_a_control_each() -> None:
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_the_app_does_the_step(deployment: Deployment, step: str) -> None:
+def test_the_app_does_the_step(deployment: AppDeployment, step: str) -> None:
     assert [finding for control in STEPS[step] for finding in control(deployment)] == []
 
 
@@ -91,7 +91,7 @@ def test_the_app_does_the_step(deployment: Deployment, step: str) -> None:
 MADE: dict[str, tuple[str, dict[str, object]]] = {
     "W3": ("AWS::KMS::Key", {"Description": "Custom models of the environment dev"}),
     "W4": ("AWS::S3::Bucket", {"LoggingConfiguration.LogFilePrefix": "training-bucket/"}),
-    "W5": ("AWS::S3::BucketPolicy", {"Bucket": "bucket-data"}),
+    "W5": ("AWS::S3::BucketPolicy", {"Bucket": "bucket-bucket"}),
     "W6": ("AWS::EC2::Subnet", {"AvailabilityZone": "us-east-1f"}),
     "W7": ("AWS::EC2::VPCEndpoint", {"ServiceName": "com.amazonaws.us-east-1.s3"}),
     "W8": ("AWS::EC2::SecurityGroup", {"GroupDescription": "KMS interface endpoint"}),
@@ -105,20 +105,20 @@ MADE: dict[str, tuple[str, dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_step_that_is_left_out_is_found(dev: Deployment, step: str) -> None:
+def test_a_step_that_is_left_out_is_found(dev: AppDeployment, step: str) -> None:
     type_, properties = MADE[step.split(maxsplit=1)[0]]
     without = dev.without_resources(type_, **properties)
     before = {finding for control in STEPS[step] for finding in control(dev)}
     assert {finding for control in STEPS[step] for finding in control(without)} - before
 
 
-def test_the_kms_endpoint_admits_the_keys_of_the_environment_alone(dev: Deployment) -> None:
+def test_the_kms_endpoint_admits_the_keys_of_the_environment_alone(dev: AppDeployment) -> None:
     (endpoint,) = dev.where("AWS::EC2::VPCEndpoint", ServiceName="com.amazonaws.us-east-1.kms")
     keys = {key.arn for key in dev.of_type("AWS::KMS::Key")}
     assert {grant.resource for grant in grants(endpoint["PolicyDocument"])} == keys
 
 
-def test_the_s3_endpoint_admits_the_write_that_outputs_need(dev: Deployment) -> None:
+def test_the_s3_endpoint_admits_the_write_that_outputs_need(dev: AppDeployment) -> None:
     """The post's sample policy lacks it, and so does a job's output then."""
     (endpoint,) = dev.where("AWS::EC2::VPCEndpoint", ServiceName="com.amazonaws.us-east-1.s3")
     written = {
@@ -126,4 +126,4 @@ def test_the_s3_endpoint_admits_the_write_that_outputs_need(dev: Deployment) -> 
         for grant in grants(endpoint["PolicyDocument"])
         if grant.action == "s3:PutObject"
     }
-    assert written == {"arn:aws:s3:::bucket-data/outputs/*"}
+    assert written == {"arn:aws:s3:::bucket-bucket/outputs/*"}

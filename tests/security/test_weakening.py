@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from review.template.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import CONTROLS
 from tests.security.weakenings import Weakening, weakenings
 
@@ -68,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def outcome(dev: Deployment) -> Outcome:
+def outcome(dev: AppDeployment) -> Outcome:
     """Every weakening by itself: a control notices when it reports what it did not before."""
     before = {check.__name__: set(check(dev)) for check in CONTROLS}
     survivors: list[Weakening] = []
@@ -93,7 +93,7 @@ def test_every_control_can_fail(outcome: Outcome) -> None:
     assert {check.__name__ for check in CONTROLS} - outcome.active == SHOWN_BY_ADDITIONS
 
 
-def test_there_is_much_to_weaken(dev: Deployment) -> None:
+def test_there_is_much_to_weaken(dev: AppDeployment) -> None:
     """A generator that makes nothing would let everything through."""
     by_type = Counter(weakening.type for weakening in weakenings(dev))
     assert set(by_type) == {resource.type for resource in dev.resources}

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from review.template.deployment import Deployment, Template
+from review.template.deployment import Template
+from tests.security.app_deployment import AppDeployment
 
 Path = tuple[str | int, ...]
 Change = Callable[[Any], None]
@@ -42,7 +43,7 @@ class Weakening:
         path = ".".join(map(str, self.path))
         return f"{self.stack} {self.logical_id} ({self.type}): {path or 'resource'}: {self.how}"
 
-    def apply(self, deployment: Deployment) -> Deployment:
+    def apply(self, deployment: AppDeployment) -> AppDeployment:
         """The deployment with this weakening: all but one resource is shared with the original."""
         resources: dict[str, Template] = deployment.templates[self.stack]["Resources"]
         if self.path:
@@ -54,7 +55,7 @@ class Weakening:
         return deployment.with_templates({**deployment.templates, self.stack: template})
 
 
-def weakenings(deployment: Deployment) -> Iterator[Weakening]:
+def weakenings(deployment: AppDeployment) -> Iterator[Weakening]:
     """Every weakening of every resource."""
     for stack, template in deployment.templates.items():
         for logical_id, resource in template["Resources"].items():
