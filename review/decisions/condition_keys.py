@@ -16,8 +16,8 @@ from review.decisions.errors import UnknownConditionKeyError
 _SINGLE: Final = {
     "aws": """
         AssumedRoot CalledViaAWSMCP CalledViaFirst CalledViaLast ChatbotSourceArn CurrentTime
-        Ec2InstanceSourcePrivateIPv4 Ec2InstanceSourceVpc EpochTime FederatedProvider IsMcpServiceAction
-        MultiFactorAuthAge MultiFactorAuthPresent PrincipalAccount PrincipalArn
+        Ec2InstanceSourcePrivateIPv4 Ec2InstanceSourceVpc EpochTime FederatedProvider
+        IsMcpServiceAction MultiFactorAuthAge MultiFactorAuthPresent PrincipalAccount PrincipalArn
         PrincipalIsAWSService PrincipalOrgID PrincipalServiceName PrincipalType Referer
         RequestedRegion ResourceAccount ResourceOrgID SecureTransport
         SourceAccount SourceArn SourceIdentity SourceIp SourceOrgID SourceOwner SourceVpc

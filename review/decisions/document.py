@@ -45,7 +45,7 @@ _ACTION: Final = re.compile(r"\*|\*:\*|[a-z0-9-]+:[a-zA-Z0-9*?]+", re.IGNORECASE
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _PRINCIPAL_ARN: Final = re.compile(
     r"arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:"
-    r"(?:root|(?:user|role|assumed-role|federated-user|saml-provider|oidc-provider)/[^*?]+)"
+    r"(?:root|(?:user|role|assumed-role|federated-user)/[^*?]+)"
 )
 VERSION_WITH_VARIABLES: Final = "2012-10-17"
 _VERSIONS: Final = frozenset({VERSION_WITH_VARIABLES, "2008-10-17"})
@@ -66,7 +66,7 @@ class Names:
 
     everyone: bool
     aws: frozenset[str]
-    """ARNs, and accounts as the ARN of their root."""
+    """ARNs; an account's number as `account_principal` writes it."""
     services: frozenset[str]
     federated: frozenset[str]
 
@@ -264,7 +264,7 @@ def _principals(value: object, *, kind: Kind) -> Names:
 
 def _aws_principal(value: str) -> str:
     if _ACCOUNT.fullmatch(value):
-        return f"arn:aws:iam::{value}:root"
+        return account_principal(value)
     if not _PRINCIPAL_ARN.fullmatch(value):
         raise MalformedPolicyError(
             f"{value!r} is no principal: write an account's number, or the ARN of its root, of a "
@@ -272,6 +272,11 @@ def _aws_principal(value: str) -> str:
             "aws:PrincipalArn"
         )
     return value
+
+
+def account_principal(account: str, *, partition: str = "aws") -> str:
+    """The ARN that stands for an account as a principal; its number alone says no partition."""
+    return f"arn:{partition}:iam::{account}:root"
 
 
 def _conditions(raw: object, *, variables: bool) -> tuple[Condition, ...]:

@@ -18,7 +18,15 @@ from typing import Final
 
 from review.decisions import patterns
 from review.decisions.condition_keys import require_known
-from review.decisions.document import Condition, Kind, Names, Policy, Statement, everything
+from review.decisions.document import (
+    Condition,
+    Kind,
+    Names,
+    Policy,
+    Statement,
+    account_principal,
+    everything,
+)
 from review.decisions.errors import MalformedPolicyError, UndecidableError
 from review.decisions.request import Principal, Request, Value, Who
 from review.decisions.world import Endpoint, Guardrails, World
@@ -313,7 +321,8 @@ class _Evaluation:
             if principal.session_arn in names.aws:
                 return Grip.DIRECT
             return Grip.ROLE if principal.arn in names.aws else Grip.ACCOUNT
-        return Grip.DIRECT if principal.arn in names.aws else Grip.ACCOUNT
+        own = _own_names(principal) or _account_names(principal)
+        return Grip.ACCOUNT if own.isdisjoint(names.aws) else Grip.DIRECT
 
     def _some_allow(self, policies: Iterable[Policy]) -> bool:
         return self._allowing(policies) is not None
@@ -380,7 +389,7 @@ class _Evaluation:
             return bool(names.services & {principal.service, "*"})
         if principal.who is Who.WEB_IDENTITY:
             return bool(names.federated & {principal.arn, "*"})
-        return not names.aws.isdisjoint(_layers(principal))
+        return not names.aws.isdisjoint(_account_names(principal) | _own_names(principal))
 
     def _is_exempt(self, names: Names) -> bool:
         """Whether NotPrincipal leaves a principal out: each layer of it has to be named.
@@ -391,7 +400,9 @@ class _Evaluation:
         principal = self._principal
         if names.everyone or principal.who in {Who.SERVICE, Who.WEB_IDENTITY, Who.ANONYMOUS}:
             return self._is_named(names)
-        return names.aws.issuperset(_layers(principal))
+        return names.aws >= _own_names(principal) and not names.aws.isdisjoint(
+            _account_names(principal)
+        )
 
     def _conditions_hold(self, conditions: Sequence[Condition]) -> bool:
         return all(map(self._holds, conditions))
@@ -409,12 +420,20 @@ class _Evaluation:
         return operator.holds(given, condition.values, self._context.single)
 
 
-def _layers(principal: Principal) -> frozenset[str]:
-    """Everything that a principal is named by."""
-    found = {principal.account_arn, principal.arn} if principal.arn else set()
+def _account_names(principal: Principal) -> frozenset[str]:
+    """The names of the principal's account: by its number, and by the ARN of its root."""
+    if not principal.account:
+        return frozenset()
+    account = principal.account
+    by_arn = account_principal(account, partition=principal.partition)
+    return frozenset({account_principal(account), by_arn})
+
+
+def _own_names(principal: Principal) -> frozenset[str]:
+    """The names of the principal beyond its account: itself, and the session of a role."""
     if principal.who is Who.ROLE:
-        found.add(principal.session_arn)
-    return frozenset(found)
+        return frozenset({principal.arn, principal.session_arn})
+    return frozenset({principal.arn} if principal.who is Who.USER else ())
 
 
 def _allows(policy: Policy, statement: Statement) -> Reason:

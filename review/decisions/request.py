@@ -72,11 +72,6 @@ class Principal:
         return f"arn:{self.partition}:sts::{self.account}:assumed-role/{role}/{self.session}"
 
     @property
-    def account_arn(self) -> str:
-        """ARN of its account's root."""
-        return f"arn:{self.partition}:iam::{self.account}:root"
-
-    @property
     def caller_arn(self) -> str:
         """The ARN that logs show: of the session for a role."""
         return self.session_arn if self.who is Who.ROLE else self.arn

@@ -1,0 +1,101 @@
+"""The table of decisions, as the file beside this one writes it."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+FILE: Final = Path(__file__).with_name("table.yaml")
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=80)]
+Sentence = Annotated[str, StringConstraints(min_length=10, pattern=r"\.$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Person(_Part):
+    """A principal that is not in the templates: made up, or one of the people they admit."""
+
+    means: Sentence
+    """Who that is."""
+    role: str | None = None
+    """Name of a role of `account`."""
+    user: str | None = None
+    root: bool = False
+    service: str | None = None
+    anonymous: bool = False
+    admitted_by: Literal["uploader", "reader", "model-key", "data-bucket"] | None = None
+    """One whom the conditions of this role's, key's or bucket's policy let in by name."""
+    account: str = "{account}"
+    may: Literal["everything", "nothing"] | list[str] = "nothing"
+    """What its own policies allow, on every resource."""
+
+
+class Limit(_Part):
+    """A policy from above, which only takes away."""
+
+    means: Sentence
+    kind: Literal["scp", "rcp", "boundary", "session"]
+    statements: list[dict[str, Any]]
+
+
+class Row(_Part):
+    """One decision that must come out as it says."""
+
+    id: Name
+    who: Name
+    does: str
+    to: str
+    """A thing by its name, or a text with names in braces; `*` where the action knows none."""
+    source: Annotated[str, Field(alias="from")] = "anywhere"
+    """An endpoint by its name, or `anywhere`: over the Internet."""
+    given: Annotated[dict[str, str | list[str] | None], Field(alias="with")] = {}
+    """Words of the calls, and condition keys."""
+    through: list[Name] = []
+    """Limits that stand over the caller or the resource."""
+    expect: Literal["allowed", "denied"]
+    because: Sentence
+    profile: Literal["any", "app"] = "app"
+    """`any`: holds wherever somebody fine-tunes on Bedrock, for what is found there."""
+    setting: str | None = None
+    """A setting that takes this protection away, where it is set otherwise."""
+    needs: Literal["people"] | None = None
+    """What the settings may leave out: the row is not asked without it."""
+    no_twin: Sentence | None = None
+    """Why no single weakening of the templates turns the decision."""
+
+
+class Table(_Part):
+    """All decisions, and what their names stand for."""
+
+    things: dict[Name, str]
+    """Names for ARNs that the templates do not hold, with other names in braces."""
+    principals: dict[Name, Person]
+    limits: dict[Name, Limit]
+    rows: list[Row]
+
+
+@cache
+def table() -> Table:
+    """The committed table."""
+    return load(FILE.read_text(encoding="utf-8"))
+
+
+def load(text: str) -> Table:
+    """Read a table.
+
+    Raises:
+        ValueError: It is not one, or two rows have one id.
+    """
+    found = Table.model_validate(yaml.safe_load(text))
+    ids = [row.id for row in found.rows]
+    twice = sorted({each for each in ids if ids.count(each) > 1})
+    if twice:
+        raise ValueError(f"two rows have the id {twice[0]!r}: give one of them another")
+    return found
