@@ -301,6 +301,22 @@ def wrong_keys_are_refused(deployment: Deployment) -> Iterator[Violation]:
 
 
 @rule(
+    id="buckets.can-be-administered",
+    requirement="No bucket's policy denies everybody everything, or changing the policy.",
+    risk="Nobody but the account's root can read, repair or empty the bucket.",
+    remedy="Give the denial a condition, or name the actions it is about.",
+    step="W17",
+    standards=KEPT,
+)
+def buckets_can_be_administered(deployment: Deployment) -> Iterator[Violation]:
+    """Denials that no request escapes, because they have no condition."""
+    for policy in deployment.of_type(POLICY):
+        for each in statements(policy):
+            if not each.allows and each.does("s3:putbucketpolicy") and not each.conditions:
+                yield at(policy, f"{each} locks everybody out", each.path)
+
+
+@rule(
     id="buckets.as-designed",
     requirement="A bucket of data, and one of its access logs, with nothing that nobody looked at.",
     risk="Data is kept in a form, or goes to a place, that the design does not know.",

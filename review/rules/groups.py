@@ -170,6 +170,19 @@ def groups_let_only_these_paths_through(deployment: Deployment) -> Iterator[Viol
         if group.ref not in used:
             yield at(group, "a group that nothing uses")
         yield from _only_known_properties(group)
+    for each_rule in deployment.of_type(
+        "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress"
+    ):
+        # Its peer and ports are among the rules in force.
+        yield from unexpected_properties(
+            each_rule,
+            {},
+            also={
+                "CidrIp", "CidrIpv6", "Description", "DestinationPrefixListId",
+                "DestinationSecurityGroupId", "FromPort", "GroupId", "IpProtocol",
+                "SourcePrefixListId", "SourceSecurityGroupId", "ToPort",
+            },
+        )  # fmt: skip
     for name in (environment.s3_prefix_list, environment.dynamodb_prefix_list):
         if not re.fullmatch(r"pl-[0-9a-f]{8,17}", name):
             yield of_the_whole(f"{name} is no id of a prefix list")

@@ -154,7 +154,7 @@ def account_of(principal: str) -> str | None:
     standards=KEY_MANAGEMENT,
 )
 def keys_can_be_administered(deployment: Deployment) -> Iterator[Violation]:
-    """A permission of an AWS principal without conditions, and no denial that takes it back."""
+    """A permission of an AWS principal for calls of its own, and no denial that takes it back."""
     for key in deployment.of_type(*_KEYS):
         if key["BypassPolicyLockoutSafetyCheck"] not in (None, False):
             yield at(
@@ -166,7 +166,7 @@ def keys_can_be_administered(deployment: Deployment) -> Iterator[Violation]:
         if found and not any(
             each.allows
             and each.does("kms:putkeypolicy")
-            and not each.conditions
+            and not each.names("kms:ViaService")
             and any(principal.startswith("AWS:") for principal in each.principals)
             for each in found
         ):

@@ -340,6 +340,8 @@ def roles_are_taken_only_by(deployment: Deployment) -> Iterator[Violation]:
     for name in sorted(set(expected) - {role.ref for role in roles}):
         yield of_the_whole(f"role missing: {name}")
     for role in roles:
+        if sum(each.ref == role.ref for each in roles) > 1:
+            yield at(role, "two roles of one name", "RoleName")
         if role.ref not in expected:
             yield at(role, "a role that the design does not know")
         yield from policy_as_designed(role, TRUST, expected.get(role.ref, set()))

@@ -226,6 +226,8 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> Iterator[Violation]:
     for name in sorted(expected - {group.ref for group in groups}):
         yield of_the_whole(f"log group missing: {name}")
     for group in groups:
+        if sum(each.ref == group.ref for each in groups) > 1:
+            yield at(group, "two log groups of one name", "LogGroupName")
         if group.ref not in expected:
             yield at(group, "a log group that nothing of ours writes to")
         yield from unexpected_properties(
