@@ -18,6 +18,8 @@ FACTS: Final = frozenset(
     {"account", "region", "partition", "suffix", "environment", "base-model", "default-group-id"}
 )
 """What is no resource, and named in tables beside them."""
+_OF_JOBS: Final = frozenset({"training-subnet", "job-group"})
+"""What only a job names."""
 _CLOSED_GROUP: Final = "Custom::VpcRestrictDefaultSG"
 _BEDROCK: Final = "bedrock.amazonaws.com"
 _KEY_IN_BUCKET: Final = "ServerSideEncryptionByDefault"
@@ -25,6 +27,11 @@ _KEY_IN_BUCKET: Final = "ServerSideEncryptionByDefault"
 
 class NotFoundError(UndecidableError):
     """The templates hold nothing that is for this purpose."""
+
+    def __init__(self, message: str, *, may_be_left_out: bool = False) -> None:
+        super().__init__(message)
+        self.may_be_left_out = may_be_left_out
+        """Whether correct settings of this app may leave it out."""
 
 
 def resource_for(purpose: str, deployment: Deployment) -> Resource:
@@ -36,7 +43,10 @@ def resource_for(purpose: str, deployment: Deployment) -> Resource:
     """
     for found in PURPOSES[purpose](deployment):
         return found
-    raise NotFoundError(f"the templates hold no {purpose.replace('-', ' ')}")
+    raise NotFoundError(
+        f"the templates hold no {purpose.replace('-', ' ')}",
+        may_be_left_out=purpose in _OF_JOBS and not deployment.of_type(JOB),
+    )
 
 
 def job_request(deployment: Deployment, *path: str) -> Any:  # noqa: ANN401 - a piece of a template

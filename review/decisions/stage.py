@@ -74,7 +74,10 @@ class Stage:
             NotFoundError: The templates do not say.
         """
         if name not in self._facts:
-            raise NotFoundError(f"the templates say no {name}")
+            raise NotFoundError(
+                f"the templates say no {name.replace('-', ' ')}",
+                may_be_left_out=name == "base-model" and not self.deployment.of_type(purposes.JOB),
+            )
         return self._facts[name]
 
     def arn(self, name: str) -> str:
@@ -184,7 +187,10 @@ class Stage:
             for pattern in _patterns_of_people(document, of=by):
                 somebody = pattern.replace("*", "anybody").replace("?", "x")
                 return somebody if somebody.startswith("arn:") else self._filled(_ANYBODY)
-        raise NotFoundError(f"the policy of the {by} admits no people")
+        raise NotFoundError(
+            f"the policy of the {by.replace('-', ' ')} admits no people",
+            may_be_left_out=by == "model-key",
+        )
 
     # What is asked.
 
