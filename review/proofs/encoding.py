@@ -1,13 +1,13 @@
 """Policies in the solver's terms: when a statement applies to a request of which nothing is known.
 
-Equality, prefixes and suffixes are said as such, as the solver is quick with them; other patterns
-become regular expressions. What is not put into its terms (dates, addresses, texts without case)
-becomes a truth that the solver may choose: see `Symbols.free`.
+What is not put into its terms (dates, addresses, texts without case, variables) becomes a truth
+that the solver may choose: see `Symbols.free`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 import z3
@@ -16,6 +16,7 @@ from review.decisions import operators
 from review.decisions.document import Condition, Names, Policy, Statement
 from review.decisions.patterns import ARN_PARTS, QUESTION, STAR, Text, Token, Variable
 from review.decisions.request import Who
+from review.proofs.languages import Pattern, Wild, literal
 from review.proofs.symbols import Key, Symbols
 
 _EQUAL: Final = frozenset({"StringEquals", "StringLike"})
@@ -28,7 +29,8 @@ _NUMBERS: Final[dict[str, Callable[[z3.ArithRef, z3.ArithRef], z3.BoolRef]]] = {
     "NumericGreaterThanEquals": lambda left, right: left >= right,
 }
 
-Test = Callable[[z3.SeqRef], z3.BoolRef]
+Matches = Callable[[Pattern], z3.BoolRef]
+"""When some text of the request matches a pattern."""
 
 
 def some(conditions: Iterable[z3.BoolRef]) -> z3.BoolRef:
@@ -77,16 +79,19 @@ def applies(request: Symbols, statement: Statement) -> z3.BoolRef:
 
 def _about_the_action(request: Symbols, statement: Statement) -> z3.BoolRef:
     wanted = statement.actions or statement.not_actions
-    found = some(_matches(request, each, request.action) for each in wanted)
+    found = some(_matches(request, each, request.action.matches, about="action") for each in wanted)
     return found if statement.actions else z3.Not(found)
 
 
 def _about_the_resource(request: Symbols, statement: Statement) -> z3.BoolRef:
+    def some_resource(wanted: Iterable[Text]) -> z3.BoolRef:
+        matches = request.resource.matches
+        return some(_arn(request, each, matches, about="resource") for each in wanted)
+
     if statement.resources:
-        return some(_arn(request, each, request.resource) for each in statement.resources)
+        return some_resource(statement.resources)
     if statement.not_resources:
-        found = some(_arn(request, each, request.resource) for each in statement.not_resources)
-        return z3.Not(found)
+        return z3.Not(some_resource(statement.not_resources))
     return z3.BoolVal(True)
 
 
@@ -114,11 +119,11 @@ def _is_other(request: Symbols, names: Names) -> list[z3.BoolRef]:
     service, federated = request.is_a(Who.SERVICE), request.is_a(Who.WEB_IDENTITY)
     return [
         *(
-            service if each == "*" else z3.And(service, request.service == each)
+            service if each == "*" else z3.And(service, request.service.equals(each))
             for each in sorted(names.services)
         ),
         *(
-            federated if each == "*" else z3.And(federated, request.provider == each)
+            federated if each == "*" else z3.And(federated, request.provider.equals(each))
             for each in sorted(names.federated)
         ),
     ]
@@ -129,18 +134,20 @@ def _is_principal(request: Symbols, arn: str) -> z3.BoolRef:
     _, partition, _, _, account, name = arn.split(":", maxsplit=5)
     if partition != request.partition:
         return z3.BoolVal(False)
-    ours = z3.And(request.has_account, request.account == account)
     if name == "root":
-        return ours
+        return request.is_of(account)
     if name.startswith("assumed-role/"):
         _, role, session = name.split("/", maxsplit=2)
+        own = request.in_account(literal(account))
+        # A session's ARN leaves out the path of its role.
+        named = (*own, *literal("role/"), *literal(role))
+        under_a_path = (*own, *literal("role/"), Wild.MANY, "/", *literal(role))
         return z3.And(
             request.is_a(Who.ROLE),
-            request.account == account,
-            z3.SuffixOf(f"/{role}", request.name),
-            request.session == session,
+            z3.Or(request.arn.matches(named), request.arn.matches(under_a_path)),
+            request.session.equals(session),
         )
-    return z3.And(ours, request.name == name)
+    return z3.And(request.has_account, request.arn.equals(arn))
 
 
 def _exempt(request: Symbols, names: Names) -> z3.BoolRef:
@@ -185,13 +192,17 @@ def _one(request: Symbols, key: Key, condition: Condition) -> Callable[[int], z3
     base = _base(operator.name)
 
     def one(place: int) -> z3.BoolRef:
-        value = key.values[place]
+        value = f"{key.name}#{place}"
+
+        def test(pattern: Pattern) -> z3.BoolRef:
+            return key.matches(place, pattern)
+
         if base in _EQUAL:
-            found = some(_matches(request, each, value) for each in condition.values)
+            found = some(_matches(request, each, test, about=value) for each in condition.values)
         elif base == "Bool":
-            found = some(value == each.source.lower() for each in condition.values)
+            found = some(test(literal(each.source.lower())) for each in condition.values)
         elif base in _ARNS:
-            found = some(_arn(request, each, value) for each in condition.values)
+            found = some(_arn(request, each, test, about=value) for each in condition.values)
         elif base in _NUMBERS:
             number = _NUMBERS[base]
             found = some(
@@ -223,95 +234,75 @@ def _base(name: str) -> str:
     }.get(plain, plain)
 
 
-def _matches(request: Symbols, pattern: Text, value: z3.SeqRef) -> z3.BoolRef:
-    """That a value is what a text of a policy stands for; `*` crosses everything."""
-    return _glob(request, pattern, pattern.tokens, value, star=_ANYTHING)
+def _matches(request: Symbols, pattern: Text, test: Matches, *, about: str) -> z3.BoolRef:
+    """That a text is what a policy writes; `*` crosses everything."""
+    return _text(request, pattern, test, steps_of, about=about)
 
 
-def _arn(request: Symbols, pattern: Text, value: z3.SeqRef) -> z3.BoolRef:
-    """That a value is an ARN which a pattern stands for.
+def _arn(request: Symbols, pattern: Text, test: Matches, *, about: str) -> z3.BoolRef:
+    """That a text is an ARN which a policy's pattern stands for."""
+    return _text(request, pattern, test, steps_of_arn, about=about)
 
-    The parts are matched one by one: a star within one of the first five stays in it, and one at
-    its end may cross into what follows.
+
+def _text(
+    request: Symbols,
+    pattern: Text,
+    test: Matches,
+    steps: Callable[[Text], Pattern],
+    *,
+    about: str,
+) -> z3.BoolRef:
+    if pattern.has_variables:
+        return request.free((pattern.source, about), label=f"{about} matches {pattern.source}")
+    return test(steps(pattern))
+
+
+@lru_cache(maxsize=65536)
+def steps_of(pattern: Text) -> Pattern:
+    """A policy's text as a pattern whose wildcards cross everything."""
+    return tuple(_steps(pattern.tokens, lambda _: Wild.MANY, lambda _: Wild.ONE))
+
+
+@lru_cache(maxsize=65536)
+def steps_of_arn(pattern: Text) -> Pattern:
+    """A policy's pattern of ARNs, whose parts are matched one by one.
+
+    A star within one of the first five stays in it, and one at its end may cross into what follows.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
     tokens = pattern.tokens
     if tokens == (STAR,):
-        return z3.BoolVal(True)
-    return _glob(request, pattern, tokens, value, star=None)
+        return (Wild.MANY,)
+
+    def is_in_the_last(place: int) -> bool:
+        before = sum(token.count(":") for token in tokens[:place] if isinstance(token, str))
+        return before >= ARN_PARTS - 1
+
+    def star(place: int) -> Wild:
+        crosses = is_in_the_last(place) or _ends_its_part(tokens, place)
+        return Wild.MANY if crosses else Wild.MANY_IN_ITS_PART
+
+    return tuple(
+        _steps(
+            tokens,
+            star,
+            lambda place: Wild.ONE if is_in_the_last(place) else Wild.ONE_IN_ITS_PART,
+        )
+    )
 
 
-def _glob(
-    request: Symbols,
-    pattern: Text,
-    tokens: tuple[Token, ...],
-    value: z3.SeqRef,
-    *,
-    star: z3.ReRef | None,
-) -> z3.BoolRef:
-    """A pattern on a value; where no `star` is given, it depends on its part of an ARN."""
-    variables = [token for token in tokens if isinstance(token, Variable)]
-    if variables:
-        return _with_variables(request, pattern, value)
-    literals = [token for token in tokens if isinstance(token, str)]
-    if len(literals) == len(tokens):
-        return value == "".join(literals)
-    if tokens == (STAR,):
-        return z3.BoolVal(True)
-    if tokens[-1] is STAR and len(literals) == len(tokens) - 1:
-        return z3.PrefixOf("".join(literals), value)
-    return z3.InRe(value, _expression(tokens, star=star))
-
-
-def _with_variables(request: Symbols, pattern: Text, value: z3.SeqRef) -> z3.BoolRef:
-    """A pattern with condition keys in it: their values, where a star only stands at the end."""
-    pieces: list[z3.SeqRef] = []
-    there: list[z3.BoolRef] = []
-    tokens = pattern.tokens
-    open_end = tokens[-1] is STAR
-    for token in tokens[:-1] if open_end else tokens:
-        if isinstance(token, str):
-            pieces.append(z3.StringVal(token))
-        elif isinstance(token, Variable):
-            key = request.key(token.key.lower())
-            if token.default is None:
-                there.append(key.given)
-                pieces.append(key.values[0])
-            else:
-                default = z3.StringVal(token.default)
-                pieces.append(z3.If(key.given, key.values[0], default))
-        else:
-            return request.free((pattern.source, value), label=f"matches {pattern.source}")
-    whole = z3.Concat(pieces) if len(pieces) > 1 else pieces[0]
-    return every([*there, z3.PrefixOf(whole, value) if open_end else value == whole])
-
-
-_CHARACTER: Final = z3.AllChar(z3.ReSort(z3.StringSort()))
-_ANYTHING: Final = z3.Full(z3.ReSort(z3.StringSort()))
-_NO_COLON: Final = z3.Star(z3.Diff(_CHARACTER, z3.Re(":")))
-
-
-def _expression(tokens: Sequence[Token], *, star: z3.ReRef | None) -> z3.ReRef:
-    pieces: list[z3.ReRef] = []
-    colons = 0
+def _steps(
+    tokens: Sequence[Token], star: Callable[[int], Wild], question: Callable[[int], Wild]
+) -> Iterator[str | Wild]:
     for place, token in enumerate(tokens):
         if isinstance(token, str):
-            colons += token.count(":")
-            pieces.append(z3.Re(token))
+            yield from token
         elif token is QUESTION:
-            pieces.append(_CHARACTER if star is not None or _is_last(colons) else _no_colon())
-        elif star is not None or _is_last(colons) or _ends_its_part(tokens, place):
-            pieces.append(_ANYTHING)
-        else:
-            pieces.append(_NO_COLON)
-    return z3.Concat(pieces) if len(pieces) > 1 else pieces[0]
-
-
-def _no_colon() -> z3.ReRef:
-    return z3.Diff(_CHARACTER, z3.Re(":"))
-
-
-def _is_last(colons: int) -> bool:
-    return colons >= ARN_PARTS - 1
+            yield question(place)
+        elif token is STAR:
+            yield star(place)
+        elif isinstance(token, Variable):  # a caller's mistake: the text is not filled
+            raise TypeError(f"a variable in a pattern: {token.key}")
 
 
 def _ends_its_part(tokens: Sequence[Token], place: int) -> bool:

@@ -11,7 +11,8 @@ from typing import Final
 import z3
 
 from review.decisions.request import Principal, Request, Value, Who
-from review.proofs.symbols import KINDS, Key, Symbols
+from review.proofs.languages import TooManyClassesError
+from review.proofs.symbols import KINDS, Key, PrincipalKey, Symbols, Text
 
 TIMEOUT_MS: Final = 4000
 """How long one question may take; one that takes longer is not answered, and that is a failure."""
@@ -19,8 +20,10 @@ STRANGER: Final = "444455556666"
 """The account that stands for somebody else's where the solver has the choice."""
 
 _FIRST_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "account": (STRANGER,),
-    "name": ("role/Somebody", "user/somebody"),
+    "arn": tuple(
+        f"arn:{partition}:iam::{STRANGER}:role/Somebody"
+        for partition in ("aws", "aws-us-gov", "aws-cn")
+    ),
     "session": ("session",),
     "service": ("cloudtrail.amazonaws.com",),
     "provider": ("accounts.example.com",),
@@ -83,31 +86,40 @@ def find(
     started = time.perf_counter()
     solver = z3.Solver()
     solver.set("timeout", timeout_ms)
-    solver.add(*conditions, *request.facts)
-    found = solver.check()
+    try:
+        solver.add(*conditions, *request.facts)
+        found, why = _check(solver)
+    except TooManyClassesError as error:
+        found, why = z3.unknown, str(error)
     if found == z3.unsat:
         return Answer(outcome=Outcome.PROVEN, seconds=time.perf_counter() - started)
     if found != z3.sat:
         return Answer(
             outcome=Outcome.UNDECIDED,
             seconds=time.perf_counter() - started,
-            why=f"the solver gave up: {solver.reason_unknown()}",
+            why=f"the solver gave up: {why}",
         )
     model = _readable(solver, request, hints)
     return Answer(
         outcome=Outcome.REFUTED,
-        request=_request(request, model),
+        request=_request(request, model, hints),
         seconds=time.perf_counter() - started,
     )
 
 
+def _check(solver: z3.Solver) -> tuple[z3.CheckSatResult, str]:
+    """The solver's answer, and why it has none where it has none."""
+    found = solver.check()
+    return found, solver.reason_unknown() if found == z3.unknown else ""
+
+
 def _readable(solver: z3.Solver, request: Symbols, hints: Hints) -> z3.ModelRef:
-    """A model in which each variable has a value that a person would choose, where one fits."""
+    """A model in which each part has a value that a person would choose, where one fits."""
     model = solver.model()
-    for variable, choices in _wishes(request, hints):
+    for choices in _wishes(request, hints):
         for choice in choices:
             solver.push()
-            solver.add(variable == choice)
+            solver.add(choice)
             if solver.check() == z3.sat:
                 model = solver.model()
                 break
@@ -115,43 +127,51 @@ def _readable(solver: z3.Solver, request: Symbols, hints: Hints) -> z3.ModelRef:
     return model
 
 
-def _wishes(
-    request: Symbols, hints: Hints
-) -> Iterator[tuple[z3.ExprRef, Sequence[str | bool | z3.ExprRef]]]:
+def _wishes(request: Symbols, hints: Hints) -> Iterator[Iterator[z3.BoolRef]]:
     for key in request.keys.values():
         if not hints.keys.get(key.name):
-            yield key.given, [False]
-    for name in ("account", "name", "session", "service", "provider"):
-        yield getattr(request, name), _FIRST_CHOICES[name]
-    yield request.action, [each.lower() for each in hints.actions]
-    yield request.resource, list(hints.resources)
+            yield iter([z3.Not(key.given)])
+    for name, text in request.texts.items():
+        yield _likes(text, _examples(name, hints))
     for name, values in hints.keys.items():
         if name in request.keys:
-            yield request.keys[name].values[0], list(values)
+            yield _likes(request.keys[name].values[0], tuple(values))
 
 
-def _request(symbols: Symbols, model: z3.ModelRef) -> Request:
+def _examples(name: str, hints: Hints) -> tuple[str, ...]:
+    by_hand = {
+        "action": tuple(each.lower() for each in hints.actions),
+        "resource": tuple(hints.resources),
+    }
+    return by_hand.get(name) or _FIRST_CHOICES.get(name, ())
+
+
+def _likes(text: Text, examples: tuple[str, ...]) -> Iterator[z3.BoolRef]:
+    return (found for each in examples if (found := text.is_like(each)) is not None)
+
+
+def _request(symbols: Symbols, model: z3.ModelRef, hints: Hints) -> Request:
     who = KINDS[model.eval(symbols.who, model_completion=True).as_long()]
 
-    def text(variable: z3.SeqRef) -> str:
-        return str(model.eval(variable, model_completion=True).as_string())
+    def value(name: str) -> str:
+        return symbols.texts[name].value(model, rather=_examples(name, hints))
 
     arn = ""
     if who in {Who.ROLE, Who.USER, Who.ROOT}:
-        arn = f"arn:{symbols.partition}:iam::{text(symbols.account)}:{text(symbols.name)}"
+        arn = value("arn")
     elif who is Who.WEB_IDENTITY:
-        arn = text(symbols.provider)
+        arn = value("provider")
     return Request(
         principal=Principal(
             who=who,
-            name=_called(who, arn=arn, service=text(symbols.service)),
+            name=_called(who, arn=arn, service=value("service")),
             arn=arn,
-            session=text(symbols.session) or "session",
-            service=text(symbols.service) or "service" if who is Who.SERVICE else "",
+            session=value("session"),
+            service=value("service") if who is Who.SERVICE else "",
         ),
-        action=_action(text(symbols.action)),
-        resource=text(symbols.resource) or "*",
-        keys=dict(_keys(symbols.keys.values(), model)),
+        action=value("action"),
+        resource=value("resource") or "*",
+        keys=dict(_keys(symbols.keys.values(), model, hints)),
     )
 
 
@@ -161,19 +181,15 @@ def _called(who: Who, *, arn: str, service: str) -> str:
     return arn or "anybody, without credentials"
 
 
-def _action(found: str) -> str:
-    """An action that has a service and an operation, as the solver may leave one out."""
-    service, _, operation = found.partition(":")
-    return f"{service or 'any'}:{operation or 'anything'}"
-
-
-def _keys(keys: Iterable[Key], model: z3.ModelRef) -> Iterator[tuple[str, Value | None]]:
+def _keys(
+    keys: Iterable[Key], model: z3.ModelRef, hints: Hints
+) -> Iterator[tuple[str, Value | None]]:
     for key in keys:
-        if key.name.startswith("aws:principal") or key.name == "aws:federatedprovider":
+        if isinstance(key, PrincipalKey):
             continue  # it follows from the principal
         values = tuple(
-            str(model.eval(value, model_completion=True).as_string())
-            for value, there in zip(key.values, key.there, strict=True)
+            text.value(model, rather=tuple(hints.keys.get(key.name, ())))
+            for text, there in zip(key.values, key.there, strict=True)
             if z3.is_true(model.eval(there, model_completion=True))
         )
         if not values:
