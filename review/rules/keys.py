@@ -203,13 +203,14 @@ def keys_admit_their_users(deployment: Deployment) -> Iterator[Violation]:
 def _admits(key: Resource, role: Resource, grant: Grant) -> bool:
     """Whether a key's policy lets a role do something under some of the role's own conditions."""
     service = _values(grant, "kms:ViaService")
+    account = f"{role.arn.partition(':role/')[0]}:root"
     return any(
         covers_action(each.action, grant.action)
         and each.effect == "Allow"
         and (
             each.principal == f"AWS:{role.arn}"
             or (
-                each.principal.endswith(":root")
+                each.principal == f"AWS:{account}"
                 and (_values(each, "aws:PrincipalArn") or {role.arn}) & {role.arn}
             )
         )

@@ -15,7 +15,7 @@ WAYS_OUT: Final = re.compile(
     r"AWS::EC2::(.*Gateway.*|EIP.*|.*Peering.*|Transit.*|VPN.*|ClientVpn.*|CustomerGateway|"
     r"VPCCidrBlock|IPAM.*|VPCEndpointService.*|TrafficMirror.*|"
     r"NetworkInterface.*|Instance|SpotFleet|EC2Fleet|VerifiedAccess.*)"
-    r"|AWS::(NetworkManager|VpcLattice|DirectConnect|NetworkFirewall|RAM|GlobalAccelerator|"
+    r"|AWS::(NetworkManager|VpcLattice|DirectConnect|NetworkFirewall|GlobalAccelerator|"
     r"ElasticLoadBalancing|ElasticLoadBalancingV2)::.*"
 )
 """Types that carry traffic over the border of a VPC, or stand in it with an address."""
@@ -216,7 +216,7 @@ def one_vpc(deployment: Deployment) -> Iterator[Violation]:
 @rule(
     id="network.subnets-in-their-slots",
     requirement="Each zone has a training subnet in its own slot of the VPC's range, and two or"
-    " more of these zones a service subnet, with a route table for all of a kind.",
+    " more zones a service subnet, with a route table for all of a kind.",
     risk="Jobs and functions share ways; a zone that is dropped moves the addresses of others.",
     remedy="Let the app lay out the subnets: set the zones in the settings.",
     step="W6",
@@ -251,12 +251,11 @@ def subnets_in_their_slots(deployment: Deployment) -> Iterator[Violation]:
             )
         if len(zones[purpose]) != len(subnets):
             yield of_the_whole(f"{len(subnets)} {purpose} subnets in {len(zones[purpose])} zones")
-        if len(zones[purpose]) < 2:
-            yield of_the_whole(f"{purpose} subnets in {sorted(zones[purpose])}: two at least")
+        least = _LEAST_ZONES[purpose]
+        if len(zones[purpose]) < least:
+            yield of_the_whole(f"{purpose} subnets in {sorted(zones[purpose])}: {least} at least")
         if len(tables[purpose]) != 1:
             yield of_the_whole(f"{purpose} subnets use {len(tables[purpose])} route tables")
-    if not zones["service"] <= zones["training"]:
-        yield of_the_whole("service subnets in zones without a training subnet")
     if tables["training"] & tables["service"]:
         yield of_the_whole("training and service subnets share a route table")
     for table in deployment.of_type("AWS::EC2::RouteTable"):
@@ -283,3 +282,7 @@ def a_zone_can_be_dropped(deployment: Deployment) -> Iterator[Violation]:
             place = (stack, value.get("Ref")) if isinstance(value, dict) else None
             if "Export" in output and place in subnets:
                 yield at(subnets[place], f"exported as {name}")
+
+
+_LEAST_ZONES = {"training": 1, "service": 2}
+"""What the settings allow; the zones of the one say nothing about those of the other."""

@@ -177,7 +177,7 @@ def policies_have_no_wildcards(deployment: Deployment) -> Iterator[Violation]:
         for each in _permissions(resource):
             if each.excludes_actions or each.excludes_resources:
                 yield at(resource, f"{each} allows everything but some", each.path)
-            for action in each.actions:
+            for action in () if each.excludes_actions else each.actions:
                 if action == "*" or action.endswith(":*"):
                     yield at(resource, f"{each} allows {action}", each.path)
                 elif (
@@ -220,7 +220,7 @@ def no_role_raises_itself(deployment: Deployment) -> Iterator[Violation]:
     """Writes of IAM, whatever their resource."""
     for resource in deployment.of_type(*IDENTITY_TYPES):
         for each in _permissions(resource):
-            for action in each.actions:
+            for action in () if each.excludes_actions else each.actions:
                 if action.startswith("iam:passrole") and not each.requires("iam:PassedToService"):
                     yield at(resource, f"{each} passes roles to any service", each.path)
                 elif _IAM_WRITE.match(action):
