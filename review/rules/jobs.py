@@ -82,12 +82,12 @@ def _fields() -> Mapping[str, frozenset[str] | None]:
     standards=PRIVATE_NETWORK,
 )
 def jobs_run_in_the_vpc(deployment: Deployment) -> Iterator[Violation]:
-    """In two subnets or more, so that one zone can be without capacity."""
+    """In one subnet or more: `network.several-zones` asks for more of them."""
     subnets = {subnet.ref for subnet in deployment.of_type("AWS::EC2::Subnet")}
     groups = {group.ref for group in deployment.of_type("AWS::EC2::SecurityGroup")}
     for request in job_requests(deployment):
-        if len(set(request.subnet_ids)) < 2:
-            yield _at(request, f"in {len(set(request.subnet_ids))} subnets", "vpcConfig.subnetIds")
+        if not request.subnet_ids:
+            yield _at(request, "in no subnet", "vpcConfig.subnetIds")
         for subnet in request.subnet_ids:
             if subnet not in subnets:
                 yield _at(request, f"in the unknown subnet {subnet}", "vpcConfig.subnetIds")
