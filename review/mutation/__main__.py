@@ -14,7 +14,7 @@ from review.mutation.additions import additions
 from review.mutation.mutant import Kind
 from review.mutation.survival import Noticing, Verdict, judges_of
 from review.mutation.weaken import weakenings
-from review.rules import RULES, Profile
+from review.rules import FAMILIES, RULES, Profile
 from review.template.assembly import load
 
 KINDS: Sequence[Kind] = get_args(Kind)
@@ -53,7 +53,7 @@ def table(verdicts: Sequence[Verdict]) -> list[str]:
         f"| family | rules | {' | '.join(f'{kind} ({total[kind]})' for kind in KINDS)} |",
         f"|---|---|{'---|' * len(KINDS)}",
     ]
-    families = list(dict.fromkeys(rule.family for rule in RULES.values()))
+    families = [module.__name__.rpartition(".")[2].replace("_", "-") for module in FAMILIES]
     alive = list(verdicts)
     for family in families:
         before = Counter(verdict.mutant.kind for verdict in alive)
