@@ -373,6 +373,10 @@ CALLS: Final[Mapping[str, Call]] = {
     "grant-through": Call(
         means="`kms:CreateGrant` through a service", requests=_through_a_service("kms:CreateGrant")
     ),
+    "make-key-pair-through": Call(
+        means="`kms:GenerateDataKeyPair`, which nothing here uses, through a service",
+        requests=_through_a_service("kms:GenerateDataKeyPair"),
+    ),
     "take-role": Call(means="`sts:AssumeRole`", requests=_take_role),
     "pass-role": Call(means="`iam:PassRole` to Bedrock", requests=_pass_role),
     "submit-job": Call(

@@ -55,7 +55,7 @@ def ask_all(stage: Stage, profile: Profile) -> list[Asked]:
     Left out are, in `any`, those about what the templates do not hold; in `app`, those about what
     this app may leave out.
     """
-    rows = [row for row in stage.table.rows if profile == "app" or row.profile == "any"]
+    rows = [row for row in stage.table.rows if profile == "app" or row.entry.profile == "any"]
     asked = [_ask(stage, row) for row in rows]
     return [
         each
@@ -104,12 +104,12 @@ def _of_the_others(asked: list[Asked]) -> Iterator[Finding]:
             causes.setdefault(cause, []).append(each)
     for cause, rows in causes.items():
         missing = rows[0].missing is not None
-        ids = [each.row.id for each in rows]
+        ids = list(dict.fromkeys(each.row.entry.id for each in rows))
         shown = ", ".join(ids[:3]) + (f" and {len(ids) - 3} more" if len(ids) > 3 else "")
         yield Finding(
             id="decisions.nothing-to-ask-about" if missing else "decisions.not-decided",
             level="error",
-            message=f"{len(ids)} decisions could not be made ({shown}): {cause}",
+            message=f"{len(rows)} decisions could not be made ({shown}): {cause}",
             fix=(
                 "put it back, or review these templates with --profile any"
                 if missing
@@ -124,18 +124,21 @@ def _of_answer(stage: Stage, answer: Answer) -> Finding:
     was = "allowed" if answer.allowed else "denied"
     through = f" under {', '.join(row.through)}" if row.through else ""
     message = (
-        f"{row.who} may {'' if answer.allowed else 'not '}{row.does} on {row.to} from {row.source}"
-        f"{through}: {was}, expected {row.expect}. {row.because} Decided by {request.action} on "
+        f"{row.who} may {'' if answer.allowed else 'not '}{row.does} on {row.to} "
+        f"from {row.source}"
+        f"{through}: {was}, expected {row.expect}. {row.entry.because} Decided by {request.action} on "
         f"{request.resource}: {decision}"
     )
-    setting = f", unless the setting {row.setting} is meant to say so" if row.setting else ""
+    setting = (
+        f", unless the setting {row.entry.setting} is meant to say so" if row.entry.setting else ""
+    )
     fix = (
         f"take away what allows it{setting}"
         if answer.allowed
         else f"allow it, or take away what denies it{setting}"
     )
     return Finding(
-        id=f"decisions.{row.id}",
+        id=f"decisions.{row.entry.id}",
         level="error",
         message=message,
         fix=fix,

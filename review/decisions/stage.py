@@ -164,6 +164,10 @@ class Stage:
         return Principal(who=who, name=name, arn=arn, session=name, policies=policies)
 
     def _identity(self, person: Person) -> tuple[Who, str]:
+        if person.is_also:
+            return Who.ROLE, purposes.resource_for(person.is_also, self.deployment).arn
+        if person.named:
+            return Who.ROLE, f"arn:{self.fact('partition')}:iam::{self._stranger}:role/stranger"
         if person.admitted_by:
             arn = self._admitted(person.admitted_by)
             return (Who.USER if ":user/" in arn else Who.ROLE), arn
@@ -173,6 +177,18 @@ class Stage:
         if person.user:
             return Who.USER, f"{iam}:user/{person.user}"
         return Who.ROLE, f"{iam}:role/{person.role}"
+
+    @property
+    def _stranger(self) -> str:
+        """Another account that a policy of the templates names."""
+        for found in self.scene.world.resource_policies.values():
+            for statement in found.statements:
+                for names in (statement.principals, statement.not_principals):
+                    accounts = sorted(each.split(":")[4] for each in (names.aws if names else ()))
+                    for account in accounts:
+                        if account != self.fact("account"):
+                            return account
+        raise NotFoundError("no policy names another account", may_be_left_out=True)
 
     def _admitted(self, by: str) -> str:
         """One whom a policy admits by a pattern of ARNs: people are in no other place."""

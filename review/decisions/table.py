@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from functools import cache
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -34,6 +38,10 @@ class Person(_Part):
     anonymous: bool = False
     admitted_by: Literal["uploader", "reader", "model-key", "data-bucket"] | None = None
     """One whom the conditions of this role's, key's or bucket's policy let in by name."""
+    is_also: str | None = None
+    """A role of the templates: its name with other policies of its own."""
+    named: bool = False
+    """A role of the first other account that a policy of the templates names as a principal."""
     account: str = "{account}"
     may: Literal["everything", "nothing"] | list[str] = "nothing"
     """What its own policies allow, on every resource."""
@@ -47,13 +55,13 @@ class Limit(_Part):
     statements: list[dict[str, Any]]
 
 
-class Row(_Part):
-    """One decision that must come out as it says."""
+class Entry(_Part):
+    """One entry of the file: one decision, or the same one for several callers, acts or things."""
 
     id: Name
-    who: Name
-    does: str
-    to: str
+    who: Name | list[Name]
+    does: str | list[str]
+    to: str | list[str]
     """A thing by its name, or a text with names in braces; `*` where the action knows none."""
     source: Annotated[str, Field(alias="from")] = "anywhere"
     """An endpoint by its name, or `anywhere`: over the Internet."""
@@ -71,6 +79,57 @@ class Row(_Part):
     """Why no single weakening of the templates turns the decision."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One decision that must come out as it says."""
+
+    id: str
+    """The entry's, with what differs where the entry stands for several decisions."""
+    who: str
+    does: str
+    to: str
+    entry: Entry
+    """What it has in common with others."""
+
+    @property
+    def source(self) -> str:
+        """An endpoint by its name, or `anywhere`."""
+        return self.entry.source
+
+    @property
+    def given(self) -> dict[str, str | list[str] | None]:
+        """Words of the calls, and condition keys."""
+        return self.entry.given
+
+    @property
+    def through(self) -> list[str]:
+        """Limits that stand over the caller or the resource."""
+        return self.entry.through
+
+    @property
+    def expect(self) -> Literal["allowed", "denied"]:
+        """What must come out."""
+        return self.entry.expect
+
+
+def _rows(entry: Entry) -> Iterator[Row]:
+    """The decisions of an entry; where there are several, what differs is added to the id."""
+    lists = [
+        each if isinstance(each, list) else [each] for each in (entry.who, entry.does, entry.to)
+    ]
+    for parts in itertools.product(*lists):
+        several = [part for part, of in zip(parts, lists, strict=True) if len(of) > 1]
+        who, does, to = parts
+        id_ = "-".join([entry.id, *map(_as_name, several)])
+        yield Row(id=id_, who=who, does=does, to=to, entry=entry)
+
+
+def _as_name(text: str) -> str:
+    """`s3:GetObjectVersion` as `get-object-version`, and `a + b` as `a-b`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", text.rpartition(":")[2]).lower()
+    return re.sub(r"[^a-z0-9]+", "-", words).strip("-") or "all"
+
+
 class Table(_Part):
     """All decisions, and what their names stand for."""
 
@@ -78,7 +137,12 @@ class Table(_Part):
     """Names for ARNs that the templates do not hold, with other names in braces."""
     principals: dict[Name, Person]
     limits: dict[Name, Limit]
-    rows: list[Row]
+    entries: Annotated[list[Entry], Field(alias="rows")]
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """Every decision by itself."""
+        return tuple(row for entry in self.entries for row in _rows(entry))
 
 
 @cache
