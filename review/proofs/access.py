@@ -52,12 +52,15 @@ def added(
         if statement_key(statement) in known:
             continue
         against = [
-            each for _, each in old_allows if is_delegation(each) == is_delegation(statement)
+            each
+            for _, each in old_allows
+            if is_delegation(each) == is_delegation(statement)
+            and encoding.may_meet(each, statement)
         ]
         for part in _parts_that_add(
             statement,
             against=against,
-            denials=[each for _, each in new_denies],
+            denials=[each for _, each in new_denies if encoding.may_meet(each, statement)],
             partition=partition,
         ):
             yield Difference(policy=policy, statement=part[0], answer=part[1])
@@ -68,7 +71,11 @@ def added(
         answer = find(
             request,
             encoding.applies(request, statement),
-            *(z3.Not(encoding.applies(request, each)) for _, each in new_denies),
+            *(
+                z3.Not(encoding.applies(request, each))
+                for _, each in new_denies
+                if encoding.may_meet(each, statement)
+            ),
             hints=hints_of([statement]),
         )
         if answer.outcome is not Outcome.PROVEN:

@@ -16,7 +16,7 @@ from review.decisions import operators
 from review.decisions.document import Condition, Names, Policy, Statement
 from review.decisions.patterns import ARN_PARTS, QUESTION, STAR, Text, Token, Variable
 from review.decisions.request import Who
-from review.proofs.languages import Pattern, Wild, literal
+from review.proofs.languages import Pattern, Wild, literal, meet
 from review.proofs.symbols import Key, Symbols
 
 _EQUAL: Final = frozenset({"StringEquals", "StringLike"})
@@ -75,6 +75,29 @@ def applies(request: Symbols, statement: Statement) -> z3.BoolRef:
             *(_holds(request, condition) for condition in statement.conditions),
         ]
     )
+
+
+def may_meet(one: Statement, other: Statement) -> bool:
+    """Whether some request could be about both, by their actions and resources alone."""
+    return _some_meet(one.actions, other.actions, steps_of) and _some_meet(
+        one.resources, other.resources, steps_of_arn
+    )
+
+
+def is_about(statement: Statement, actions: Sequence[Pattern]) -> bool:
+    """Whether a statement could be about one of some actions."""
+    if not statement.actions:
+        return True
+    return any(meet(steps_of(each), action) for each in statement.actions for action in actions)
+
+
+def _some_meet(
+    ones: Sequence[Text], others: Sequence[Text], steps: Callable[[Text], Pattern]
+) -> bool:
+    # What is said by exception, or with variables, may be about anything.
+    if not ones or not others or any(each.has_variables for each in (*ones, *others)):
+        return True
+    return any(meet(steps(one), steps(other)) for one in ones for other in others)
 
 
 def _about_the_action(request: Symbols, statement: Statement) -> z3.BoolRef:

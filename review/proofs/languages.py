@@ -55,15 +55,15 @@ def literal(text: str) -> Pattern:
     return tuple(text)
 
 
-@lru_cache(maxsize=4096)
 def matches(pattern: Pattern, text: str) -> bool:
     """Whether a text as a whole matches a pattern."""
-    state = _closed(pattern, 1)
+    automaton = _automaton(pattern)
+    state = automaton.start
     for character in text:
-        state = _after(pattern, state, character)
+        state = automaton.after(state, character)
         if not state:
             return False
-    return bool(state >> len(pattern) & 1)
+    return automaton.looked_at(state).accepts
 
 
 @lru_cache(maxsize=1024)
@@ -73,19 +73,21 @@ def classes(patterns: tuple[Pattern, ...]) -> tuple[Class, ...]:
     Raises:
         TooManyClassesError: They are too many to look at.
     """
-    start = tuple((place, _closed(pattern, 1)) for place, pattern in enumerate(patterns))
+    automata = [_automaton(pattern) for pattern in patterns]
+    start = tuple((place, each.start) for place, each in enumerate(automata))
     seen = {start}
     found: dict[frozenset[int], str] = {}
     waiting = deque([(start, "")])
     while waiting:
-        state, text = waiting.popleft()
-        accepted = frozenset(place for place, states in state if states >> len(patterns[place]) & 1)
+        states, text = waiting.popleft()
+        views = [(place, automata[place].looked_at(state)) for place, state in states]
+        accepted = frozenset(place for place, view in views if view.accepts)
         found.setdefault(accepted, text)
-        for character in _continuations(patterns, state):
+        for character in _continuations([view for _, view in views]):
             following = tuple(
                 (place, after)
-                for place, states in state
-                if (after := _after(patterns[place], states, character))
+                for place, state in states
+                if (after := automata[place].after(state, character))
             )
             if following not in seen:
                 if len(seen) >= MOST_STATES:
@@ -98,48 +100,98 @@ def classes(patterns: tuple[Pattern, ...]) -> tuple[Class, ...]:
     return tuple(Class(matches=accepted, example=text) for accepted, text in found.items())
 
 
-def _continuations(patterns: Sequence[Pattern], state: Sequence[tuple[int, int]]) -> Iterator[str]:
+@lru_cache(maxsize=65536)
+def meet(one: Pattern, other: Pattern) -> bool:
+    """Whether some text matches both patterns."""
+    both = frozenset({0, 1})
+    return any(each.matches == both for each in classes((one, other)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _View:
+    """What can come after some states of an automaton."""
+
+    accepts: bool
+    named: frozenset[str]
+    """Characters that make a difference; a colon where it ends a part."""
+
+
+def _continuations(views: Sequence[_View]) -> list[str]:
     """The characters that make a difference here: those patterns go on with, and one other."""
-    named = {
-        step
-        for place, states in state
-        for position, step in enumerate(patterns[place])
-        if states >> position & 1 and isinstance(step, str)
-    }
-    by_parts = any(
-        step in (Wild.ONE_IN_ITS_PART, Wild.MANY_IN_ITS_PART)
-        for place, states in state
-        for position, step in enumerate(patterns[place])
-        if states >> position & 1
-    )
-    if by_parts:
-        named.add(":")
-    yield from sorted(named)
-    yield next(each for each in _OTHER if each not in named)
+    named: set[str] = set()
+    for view in views:
+        named |= view.named
+    return [*sorted(named), next(each for each in _OTHER if each not in named)]
 
 
-def _closed(pattern: Pattern, states: int) -> int:
-    """The states with those that are reached without a character: what `MANY` may leave out."""
-    for position, step in enumerate(pattern):
-        if states >> position & 1 and step in (Wild.MANY, Wild.MANY_IN_ITS_PART):
-            states |= 1 << position + 1
-    return states
+_IN_ITS_PART: Final = frozenset({Wild.ONE_IN_ITS_PART, Wild.MANY_IN_ITS_PART})
+_REPEATED: Final = frozenset({Wild.MANY, Wild.MANY_IN_ITS_PART})
 
 
-@lru_cache(maxsize=200_000)
-def _after(pattern: Pattern, states: int, character: str) -> int:
-    """The states after a character."""
-    found = 0
-    for position, step in enumerate(pattern):
-        if not states >> position & 1:
-            continue
-        if isinstance(step, str):
-            if step == character:
-                found |= 1 << position + 1
-        elif step in (Wild.ONE_IN_ITS_PART, Wild.MANY_IN_ITS_PART) and character == ":":
-            continue
-        elif step in (Wild.MANY, Wild.MANY_IN_ITS_PART):
-            found |= 1 << position
-        else:
-            found |= 1 << position + 1
-    return _closed(pattern, found)
+class _Automaton:
+    """The states of a pattern, each a place in it, together as the bits of a number."""
+
+    def __init__(self, pattern: Pattern) -> None:
+        self._pattern = pattern
+        self._after: dict[tuple[int, str], int] = {}
+        self._views: dict[int, _View] = {}
+        self.start = self._closed(1)
+
+    def after(self, states: int, character: str) -> int:
+        """The states after a character; none where nothing matches any more."""
+        key = (states, character)
+        found = self._after.get(key)
+        if found is None:
+            found = self._after[key] = self._step(states, character)
+        return found
+
+    def looked_at(self, states: int) -> _View:
+        """What can come after the states."""
+        found = self._views.get(states)
+        if found is None:
+            steps = [step for _, step in self._at(states)]
+            named = {step for step in steps if isinstance(step, str)}
+            if not _IN_ITS_PART.isdisjoint(step for step in steps if isinstance(step, Wild)):
+                named.add(":")
+            found = self._views[states] = _View(
+                accepts=bool(states >> len(self._pattern) & 1), named=frozenset(named)
+            )
+        return found
+
+    def _at(self, states: int) -> Iterator[tuple[int, Step]]:
+        """The steps that come next, with their places."""
+        left = states & ~(1 << len(self._pattern))
+        while left:
+            place = (left & -left).bit_length() - 1
+            left &= left - 1
+            yield place, self._pattern[place]
+
+    def _step(self, states: int, character: str) -> int:
+        found = 0
+        for place, step in self._at(states):
+            if isinstance(step, str):
+                if step == character:
+                    found |= 1 << place + 1
+            elif step in _IN_ITS_PART and character == ":":
+                continue
+            else:
+                found |= 1 << (place if step in _REPEATED else place + 1)
+        return self._closed(found)
+
+    def _closed(self, states: int) -> int:
+        """With the states that are reached without a character: what may stand for nothing."""
+        left = states
+        while left:
+            place = (left & -left).bit_length() - 1
+            left &= left - 1
+            if place < len(self._pattern) and self._pattern[place] in _REPEATED:
+                following = 1 << place + 1
+                if not states & following:
+                    states |= following
+                    left |= following
+        return states
+
+
+@lru_cache(maxsize=4096)
+def _automaton(pattern: Pattern) -> _Automaton:
+    return _Automaton(pattern)
