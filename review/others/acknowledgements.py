@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,40 +34,18 @@ class Acknowledged:
 def acknowledged(deployment: Deployment) -> Iterator[Acknowledged]:
     """What the templates acknowledge of the packs and of our own rules.
 
-    The packs' older form, `AwsSolutions-IAM5` with `applies_to` beside it, counts like the full
-    one; a reason is never required by CloudFormation, so it may be empty.
+    Only in full form: the short one, such as `AwsSolutions-IAM5`, would hide every finding of the
+    rule at once, and counts for nothing.
     """
     for resource in deployment.resources:
-        match resource.metadata.get("cdk_nag"):
-            case {"rules_to_suppress": [*rules]}:
-                for rule in rules:
-                    if isinstance(rule, Mapping) and isinstance(rule.get("id"), str):
-                        for finding in _full_forms(rule):
-                            yield Acknowledged(
-                                stack=resource.stack,
-                                logical_id=resource.logical_id,
-                                finding=finding,
-                                reason=str(rule.get("reason", "")),
-                            )
-
-
-def _full_forms(rule: Mapping[str, Any]) -> Iterator[str]:
-    id_ = str(rule["id"])
-    pack, separator, _ = id_.partition("::")
-    if separator:
-        if pack in {*PACKS, OURS}:
-            yield id_
-        return
-    pack = next((each for each in PACKS if id_.startswith(f"{each}-")), "")
-    if not pack:
-        return
-    match rule.get("applies_to"):
-        case [*details] if details:
-            for detail in details:
-                if isinstance(detail, str):
-                    yield f"{pack}::{id_}[{detail}]"
-        case _:
-            yield f"{pack}::{id_}"
+        for each in resource.acknowledgements:
+            if each.id.partition("::")[0] in {*PACKS, OURS} and "::" in each.id:
+                yield Acknowledged(
+                    stack=resource.stack,
+                    logical_id=resource.logical_id,
+                    finding=each.id,
+                    reason=each.reason,
+                )
 
 
 def open_and_stale(

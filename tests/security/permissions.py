@@ -218,7 +218,9 @@ class Permissions:
                 "ec2:AuthorizeSecurityGroupIngress",
                 "ec2:RevokeSecurityGroupEgress",
                 "ec2:RevokeSecurityGroupIngress",
-                on=self._deployment.arn("ec2", "security-group/vpc-NetworkVpc.DefaultSecurityGroup"),
+                on=self._deployment.arn(
+                    "ec2", "security-group/vpc-NetworkVpc.DefaultSecurityGroup"
+                ),
             )
             | self._writes_logs(self._function_logs("default-group")),
         }
