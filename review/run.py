@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, get_args
 
+from review.decisions.run import decision_findings
 from review.findings import Finding
 from review.others.acknowledgements import Acknowledged, acknowledged
 from review.others.acknowledgements import divide as divide_others
@@ -24,7 +25,7 @@ from review.template.assembly import Loaded, load
 from review.template.deployment import Deployment
 from review.template.problems import Problem
 
-Part = Literal["structure", "packs"]
+Part = Literal["structure", "decisions", "packs"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 
@@ -124,6 +125,7 @@ def structure_findings(deployment: Deployment, profile: Profile) -> tuple[list[F
 
 _OURS: Final[dict[Part, Callable[[Deployment, Profile], tuple[list[Finding], int]]]] = {
     "structure": structure_findings,
+    "decisions": decision_findings,
 }
 
 
