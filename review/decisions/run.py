@@ -126,8 +126,8 @@ def _of_answer(stage: Stage, answer: Answer) -> Finding:
     message = (
         f"{row.who} may {'' if answer.allowed else 'not '}{row.does} on {row.to} "
         f"from {row.source}"
-        f"{through}: {was}, expected {row.expect}. {row.entry.because} Decided by {request.action} on "
-        f"{request.resource}: {decision}"
+        f"{through}: {was}, expected {row.expect}. {row.entry.because} "
+        f"Decided by {request.action} on {request.resource}: {decision}"
     )
     setting = (
         f", unless the setting {row.entry.setting} is meant to say so" if row.entry.setting else ""

@@ -11,7 +11,7 @@ from typing import Any, Final
 from review.decisions import purposes
 from review.decisions.calls import Asked, requests_of
 from review.decisions.document import Kind, Policy, policy
-from review.decisions.errors import MalformedRequestError
+from review.decisions.errors import MalformedRequestError, UndecidableError
 from review.decisions.evaluator import Decision, evaluate
 from review.decisions.purposes import NotFoundError
 from review.decisions.request import Principal, Request, Value, Who
@@ -105,12 +105,8 @@ class Stage:
         return self.fact(name) if name in purposes.FACTS else self.arn(name)
 
     def owner_of(self, resource: str) -> str | None:
-        """Whose a bucket is: one that the templates do not hold is somebody else's."""
-        if not resource.startswith(f"arn:{self.fact('partition')}:s3:::"):
-            return None
-        bucket = resource.partition("/")[0]
-        ours = {each.arn for each in self.deployment.of_type("AWS::S3::Bucket")}
-        return self.fact("account") if bucket in ours else ELSEWHERE
+        """Whose a bucket is, where it is not the account's own."""
+        return ELSEWHERE if resource.partition("/")[0] == self.arn("another-bucket") else None
 
     def key_of(self, resource: str) -> tuple[str, bool] | None:
         """The key that something is encrypted with, and whether it is a bucket key."""
@@ -221,6 +217,8 @@ class Stage:
         world = self._world(row, requests)
         decisions: list[Decision] = []
         for request in requests:
+            if _lacks_its_policy(request, world):
+                raise UndecidableError(f"the policy of {request.resource} is not known")
             decisions.append(evaluate(request, world))
             if not decisions[-1].allowed:
                 break
@@ -277,9 +275,15 @@ class Stage:
 
     @cached_property
     def _with_others(self) -> World:
-        """The world of the templates, with what somebody else has, open to everybody."""
+        """The world of the templates, with what they do not hold.
+
+        What somebody else has is open to everybody; what the account has besides leaves it to the
+        account's own policies, as AWS makes a key by default.
+        """
         world = self.scene.world
         anybody = {**_EVERYTHING, "Principal": "*"}
+        of_the_account = {**_EVERYTHING, "Principal": {"AWS": self.fact("account")}}
+        taken = {"Effect": "Allow", "Action": "sts:*", "Principal": of_the_account["Principal"]}
         other = Endpoint(id=ANOTHER_ENDPOINT, vpc="vpc-another", policy=None, owner=ELSEWHERE)
         return replace(
             world,
@@ -287,6 +291,8 @@ class Stage:
                 **world.resource_policies,
                 self.arn("another-key"): _made_up([anybody], "another-key", Kind.KEY),
                 self.arn("another-bucket"): _made_up([anybody], "another-bucket", Kind.RESOURCE),
+                self.arn("sibling-key"): _made_up([of_the_account], "sibling-key", Kind.KEY),
+                self.arn("another-role"): _made_up([taken], "another-role", Kind.TRUST),
             },
             endpoints={**world.endpoints, other.id: other},
         )
@@ -305,6 +311,14 @@ _LIMIT_KINDS: Final = {
     "boundary": Kind.BOUNDARY,
     "session": Kind.SESSION,
 }
+
+
+def _lacks_its_policy(request: Request, world: World) -> bool:
+    """Whether the resource is a key or a role, which are open to nobody but by their own policy."""
+    asks_a_key = request.service == "kms" and ":key/" in request.resource
+    takes_a_role = request.service == "sts" and ":role/" in request.resource
+    known = world.policy_of(request.resource, action=request.action) is not None
+    return (asks_a_key or takes_a_role) and not known
 
 
 def _made_up(statements: list[dict[str, Any]], name: str, kind: Kind) -> Policy:

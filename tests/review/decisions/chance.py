@@ -184,6 +184,9 @@ class Chance:
         found: dict[str, Any] = {"Effect": "Deny" if self._often(0.3) else "Allow"}
         if names:
             found["Principal"] = self._principal(arn)
+            if found["Effect"] == "Deny" and self._often(0.2):
+                found["NotPrincipal"] = self._exempt(arn)
+                del found["Principal"]
         found["NotAction" if self._often(0.1) else "Action"] = self._action(action)
         found["NotResource" if self._often(0.1) else "Resource"] = self._resource(resource)
         conditions: dict[str, dict[str, Any]] = {}
@@ -210,6 +213,14 @@ class Chance:
                 {"Service": ["lambda.amazonaws.com", "events.amazonaws.com"]},
             ]
         )
+
+    def _exempt(self, arn: str) -> object:
+        """Some of the names that NotPrincipal has to have, or all of them."""
+        own = arn or _ROLE
+        account = f"arn:aws:iam::{own.split(':')[4]}:root"
+        session = own.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/session"
+        every = [account, own, *([session] if ":role/" in own else [])]
+        return {"AWS": every if self._often(0.6) else self._some(every)}
 
     def _action(self, action: str) -> object:
         service, _, operation = action.partition(":")
@@ -244,41 +255,36 @@ class Chance:
     def _condition(self, action: str) -> tuple[str, str, Any]:
         choice = self._random.choice
         texts = {**_TEXTS, **_TEXTS_OF.get(action, {})}
-        kinds = ["text", "text", "text", "arn", "number", "date", "bool", "ip", "null", "tags"]
-        kind = choice(kinds)
-        if kind == "number" and not action.startswith("s3:"):
-            kind = "text"
-        if kind == "tags" and not action.startswith("ec2:"):
-            kind = "text"
-        exists = "IfExists" if self._often(0.25) else ""
-        match kind:
-            case "arn":
-                return choice(_ARN_OPERATORS) + exists, "aws:PrincipalArn", self._some(_ARNS)
-            case "number":
-                return choice(_NUMBER_OPERATORS) + exists, "s3:TlsVersion", choice(_NUMBERS)
-            case "date":
-                return choice(_DATE_OPERATORS) + exists, "aws:CurrentTime", choice(_TIMES)
-            case "bool":
-                return (
-                    f"Bool{exists}",
-                    choice(["aws:SecureTransport", "aws:ViaAWSService"]),
-                    choice(["true", "false"]),
-                )
-            case "ip":
-                return (
-                    choice(["IpAddress", "NotIpAddress"]) + exists,
-                    "aws:SourceIp",
-                    self._some(_ADDRESSES),
-                )
-            case "null":
-                return "Null", choice(list(texts)), choice(["true", "false"])
-            case "tags":
-                over = choice(["ForAllValues", "ForAnyValue"])
-                operator = choice(["StringEquals", "StringLike", "StringNotEquals"])
-                return f"{over}:{operator}{exists}", "aws:TagKeys", self._some(_TAGS)
-        key = choice(list(texts))
+        kinds = ["text", "text", "text", "arn", "date", "bool", "ip", "null"]
+        kinds += ["number"] if action.startswith("s3:") else []
+        kinds += ["tags"] if action.startswith("ec2:") else []
+        name = choice(list(texts))
         over = choice(["ForAllValues:", "ForAnyValue:"]) if self._often(0.05) else ""
-        return over + choice(_STRING_OPERATORS) + exists, key, self._some(texts[key])
+        sets = choice(["ForAllValues", "ForAnyValue"])
+        made: dict[str, tuple[Sequence[str], str, Any]] = {
+            "text": (
+                [over + each for each in _STRING_OPERATORS], name, self._some(texts[name])
+            ),
+            "arn": (_ARN_OPERATORS, "aws:PrincipalArn", self._some(_ARNS)),
+            "number": (_NUMBER_OPERATORS, "s3:TlsVersion", choice(_NUMBERS)),
+            "date": (_DATE_OPERATORS, "aws:CurrentTime", choice(_TIMES)),
+            "bool": (
+                ["Bool"],
+                choice(["aws:SecureTransport", "aws:ViaAWSService"]),
+                choice(["true", "false"]),
+            ),
+            "ip": (["IpAddress", "NotIpAddress"], "aws:SourceIp", self._some(_ADDRESSES)),
+            "null": (["Null"], name, choice(["true", "false"])),
+            "tags": (
+                [f"{sets}:{each}" for each in ("StringEquals", "StringLike", "StringNotEquals")],
+                "aws:TagKeys",
+                self._some(_TAGS),
+            ),
+        }  # fmt: skip
+        kind = choice(kinds)
+        operators, key, values = made[kind]
+        exists = "IfExists" if kind != "null" and self._often(0.25) else ""
+        return choice(operators) + exists, key, values
 
     def _keys(self, action: str) -> dict[str, Value]:
         choice = self._random.choice
