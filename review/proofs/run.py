@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from review.decisions.errors import UndecidableError
@@ -93,7 +93,12 @@ QUESTIONS: Final[tuple[Question, ...]] = (
 )
 
 
-def prove_all(deployment: Deployment, profile: Profile) -> list[Proof]:
+def prove_all(
+    deployment: Deployment,
+    profile: Profile,
+    *,
+    questions: Sequence[Question] = QUESTIONS,
+) -> list[Proof]:
     """Ask every question of a profile.
 
     A question about what the templates do not hold is left out in `any`; in `app` it is not
@@ -101,7 +106,7 @@ def prove_all(deployment: Deployment, profile: Profile) -> list[Proof]:
     """
     scene = Scene(deployment)
     found: list[Proof] = []
-    for question in QUESTIONS:
+    for question in questions:
         if profile == "any" and question.profile == "app":
             continue
         found += _ask(question, scene, profile)

@@ -19,14 +19,18 @@ TIMEOUT_MS: Final = 4000
 STRANGER: Final = "444455556666"
 """The account that stands for somebody else's where the solver has the choice."""
 
+
+def _of_a_stranger(name: str) -> tuple[str, ...]:
+    return tuple(
+        f"arn:{partition}:iam::{STRANGER}:{name}" for partition in ("aws", "aws-us-gov", "aws-cn")
+    )
+
+
 _FIRST_CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
-    "arn": tuple(
-        f"arn:{partition}:iam::{STRANGER}:role/Somebody"
-        for partition in ("aws", "aws-us-gov", "aws-cn")
-    ),
+    "arn": _of_a_stranger("role/Somebody"),
     "session": ("session",),
     "service": ("cloudtrail.amazonaws.com",),
-    "provider": ("accounts.example.com",),
+    "provider": _of_a_stranger("oidc-provider/accounts.example.com"),
 }
 
 

@@ -186,7 +186,9 @@ class Symbols:
         """Of the role, user or root, whoever of them it is."""
         self.session = Text("session", _SOME)
         self.service = Text("service", (*_SOME, *literal(".amazonaws.com")))
-        self.provider = Text("provider", _NAME)
+        self.provider = Text(
+            "provider", *(self._arn_of(kind) for kind in ("oidc-provider/", "saml-provider/"))
+        )
         self.action = Text("action", (*_SOME, ":", *_SOME))
         self.resource = Text("resource")
         self.keys: dict[str, Key] = {}
