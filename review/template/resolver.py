@@ -25,7 +25,7 @@ Resolved = Any
 
 MAX_TEXT: Final = 1_048_576
 """Longest text that may come of joining, in characters; templates have none above 1 MB."""
-MAX_PIECES: Final = 2_000_000
+MAX_PIECES: Final = 500_000
 """Most values that may come of lists passed on from stack to stack."""
 
 _SUB: Final = re.compile(r"\$\{([^!}][^}]*)\}")
@@ -539,10 +539,16 @@ class Resolver:
         raw = self._templates[stack].get("Resources", {}).get(logical_id)
         if not isinstance(raw, dict):
             raise UnresolvedError(f"{stack} has no resource and no parameter {logical_id[:80]}")
-        condition = raw.get("Condition")
-        if condition is not None and not self.condition(stack, condition):
+        if not self._deployed(stack, raw):
             raise UnresolvedError(f"{logical_id} is not deployed, its condition does not hold")
         return raw
+
+    def _deployed(self, stack: str, raw: Template) -> bool:
+        """Whether a resource is there; it is taken to be where that is not known, which is told."""
+        try:
+            return "Condition" not in raw or self.condition(stack, raw["Condition"])
+        except UnresolvedError:
+            return True
 
     def identity(self, stack: str, logical_id: str) -> Identity:
         """What a resource is known by.
