@@ -15,7 +15,9 @@ from typing import Final
 import z3
 
 from review.decisions.document import Policy, Statement
+from review.decisions.request import Who
 from review.proofs import encoding
+from review.proofs.languages import Wild, literal
 from review.proofs.solver import Answer, Hints, Outcome, find
 from review.proofs.symbols import Symbols
 
@@ -36,9 +38,36 @@ class Difference:
     """Whether the statement is a denial that is gone, and not a permission that has come."""
 
 
-def added(
-    *, before: Sequence[Policy], after: Sequence[Policy], partition: str
-) -> Iterator[Difference]:
+@dataclass(frozen=True, kw_only=True)
+class Of:
+    """What is known of every request that two sets of policies are compared for."""
+
+    partition: str
+    role: str = ""
+    """ARN of the role that asks, where it is one's own policies."""
+    resource: str = ""
+    """ARN of the resource asked for, where it is one's own policy."""
+
+    def request(self) -> Symbols:
+        """A request of which only this is known."""
+        return Symbols(partition=self.partition)
+
+    def facts(self, request: Symbols) -> Iterator[z3.BoolRef]:
+        """That the request is one of these."""
+        if self.role:
+            yield request.is_a(Who.ROLE)
+            yield request.arn.equals(self.role)
+        if self.resource:
+            yield z3.Or(
+                request.resource.equals(self.resource),
+                *(
+                    request.resource.matches((*literal(self.resource), sign, Wild.ONE, Wild.MANY))
+                    for sign in ("/", ":")
+                ),
+            )
+
+
+def added(*, before: Sequence[Policy], after: Sequence[Policy], of: Of) -> Iterator[Difference]:
     """What the policies allow, or no longer deny, that they did not before.
 
     Every difference has an answer that is `REFUTED`, with a request that shows it, or `UNDECIDED`,
@@ -61,22 +90,23 @@ def added(
             statement,
             against=against,
             denials=[each for _, each in new_denies if encoding.may_meet(each, statement)],
-            partition=partition,
+            of=of,
         ):
             yield Difference(policy=policy, statement=part[0], answer=part[1])
     for policy, statement in old_denies:
         if statement_key(statement) in kept:
             continue
-        request = Symbols(partition=partition)
+        request = of.request()
         answer = find(
             request,
+            *of.facts(request),
             encoding.applies(request, statement),
             *(
                 z3.Not(encoding.applies(request, each))
                 for _, each in new_denies
                 if encoding.may_meet(each, statement)
             ),
-            hints=hints_of([statement]),
+            hints=hints_of([statement], of),
         )
         if answer.outcome is not Outcome.PROVEN:
             yield Difference(policy=policy, statement=statement, answer=answer, lost_denial=True)
@@ -116,7 +146,7 @@ def statement_key(statement: Statement) -> object:
     )
 
 
-def hints_of(statements: Iterable[Statement]) -> Hints:
+def hints_of(statements: Iterable[Statement], of: Of | None = None) -> Hints:
     """What the statements themselves name: an answer reads best in their words."""
     actions: dict[str, None] = {}
     resources: dict[str, None] = {}
@@ -129,6 +159,8 @@ def hints_of(statements: Iterable[Statement]) -> Hints:
         for condition in statement.conditions:
             values = [_filled(each.source) for each in condition.values]
             keys.setdefault(condition.key, []).extend(values)
+    if of is not None and of.resource:
+        resources = {of.resource: None, f"{of.resource}/some-object": None, **resources}
     return Hints(actions=list(actions), resources=list(resources), keys=keys)
 
 
@@ -154,10 +186,10 @@ def _parts_that_add(
     *,
     against: Sequence[Statement],
     denials: Sequence[Statement],
-    partition: str,
+    of: Of,
 ) -> Iterator[tuple[Statement, Answer]]:
     """The parts of a statement that allow what was not allowed: all of it when it has no parts."""
-    whole = _adds(statement, against=against, denials=denials, partition=partition)
+    whole = _adds(statement, against=against, denials=denials, of=of)
     if whole.outcome is Outcome.PROVEN:
         return
     parts = list(_parts(statement))
@@ -166,7 +198,7 @@ def _parts_that_add(
         return
     found = False
     for part in parts:
-        answer = _adds(part, against=against, denials=denials, partition=partition)
+        answer = _adds(part, against=against, denials=denials, of=of)
         if answer.outcome is not Outcome.PROVEN:
             found = True
             yield part, answer
@@ -179,15 +211,16 @@ def _adds(
     *,
     against: Sequence[Statement],
     denials: Sequence[Statement],
-    partition: str,
+    of: Of,
 ) -> Answer:
-    request = Symbols(partition=partition)
+    request = of.request()
     return find(
         request,
+        *of.facts(request),
         encoding.applies(request, statement),
         z3.Not(encoding.some(encoding.applies(request, each) for each in against)),
         *(z3.Not(encoding.applies(request, each)) for each in denials),
-        hints=hints_of([statement]),
+        hints=hints_of([statement], of),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from review.decisions.document import Kind, Policy, policy
 from review.decisions.request import Principal
 from review.decisions.scene import Scene
-from review.proofs.access import Difference, added
+from review.proofs.access import Difference, Of, added
 from review.proofs.insiders import roles
 from review.proofs.proof import Asking, Proof, shown
 from review.proofs.solver import Outcome
@@ -25,7 +25,7 @@ def nothing_beyond_the_design(asking: Asking, scene: Scene) -> Iterator[Proof]:
             added(
                 before=[_document(intended, kind)] if intended else [],
                 after=actual,
-                partition=asking.partition,
+                of=Of(partition=asking.partition),
             )
         )
         claim = f"{resource}: its {kind} admits nothing that the design does not"

@@ -15,7 +15,7 @@ from review.decisions.evaluator import evaluate
 from review.decisions.request import Principal, Who
 from review.decisions.world import World
 from review.proofs import solver
-from review.proofs.access import Difference, added
+from review.proofs.access import Difference, Of, added
 from review.proofs.solver import Outcome
 
 ACCOUNT = "111122223333"
@@ -80,7 +80,7 @@ def _changed(document: Document, change: Callable[[list[Document]], object]) -> 
 
 def _added(before: Document, after: Document) -> list[Difference]:
     reading = _key if before is KEY else _identity
-    return list(added(before=reading(before), after=reading(after), partition="aws"))
+    return list(added(before=reading(before), after=reading(after), of=Of(partition="aws")))
 
 
 WIDER: dict[str, Callable[[list[Document]], object]] = {
@@ -191,7 +191,7 @@ def test_another_account_in_a_keys_policy_is_found() -> None:
 
 def test_an_account_that_is_all_of_a_keys_policy_is_new_when_it_comes() -> None:
     without = _changed(KEY, lambda found: found.pop(0))
-    differences = list(added(before=_key(without), after=_key(KEY), partition="aws"))
+    differences = list(added(before=_key(without), after=_key(KEY), of=Of(partition="aws")))
     assert [each.statement.label for each in differences] == ["statement 1"]
 
 
