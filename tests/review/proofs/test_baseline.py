@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import z3
 from review.findings import Finding
 from review.mutation.neutral import NEUTRAL, applied
 from review.proofs import solver
-from review.proofs.baseline import Baseline, access_findings, approve, read, save
+from review.proofs.baseline import Approval, Baseline, access_findings, approve, read, save
 from review.template.deployment import Deployment
 from review.template.errors import UnreadableError
 from tests.security.app_deployment import AppDeployment
@@ -217,5 +218,6 @@ def test_a_baseline_is_the_same_file_for_the_same_access(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def approve_once(found: Baseline) -> Any:  # noqa: ANN401 - the approval with one time
-    return found.approved.model_copy(update={"at": found.approved.at.replace(year=2026, month=1)})
+def approve_once(found: Baseline) -> Approval:
+    """The approval at one time, whenever it was given."""
+    return found.approved.model_copy(update={"at": datetime(2026, 11, 23, tzinfo=UTC)})
