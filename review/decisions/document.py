@@ -166,6 +166,9 @@ def _elements(raw: Mapping[str, Any], *, label: str, kind: Kind, variables: bool
     if kind is Kind.RCP and effect != "Deny":
         # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps_syntax.html
         raise MalformedPolicyError(f"a {kind} only denies, and Effect is {effect}")
+    if kind in {Kind.RCP, Kind.TRUST} and "NotPrincipal" in raw:
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+        raise MalformedPolicyError(f"a {kind} takes no NotPrincipal")
     names = kind in _NAMES_PRINCIPALS
     _one_of(raw, "Principal", wanted=names, kind=kind)
     _one_of(raw, "Action", wanted=True, kind=kind)

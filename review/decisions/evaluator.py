@@ -378,6 +378,9 @@ class _Evaluation:
                 )
             return self._is_named(statement.principals)
         if statement.not_principals:
+            if not statement.allows and self._principal.boundary:
+                # AWS: such a Deny is always for whoever has a permissions boundary.
+                return True
             return not self._is_exempt(statement.not_principals)
         return True
 

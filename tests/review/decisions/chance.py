@@ -176,6 +176,8 @@ class Chance:
             statements.insert(0, wide)
         if action.startswith("sts:") and names:
             for statement in statements:
+                if statement.pop("NotPrincipal", None):
+                    statement["Principal"] = "*"
                 statement.pop("Resource", None)
                 statement.pop("NotResource", None)
         return {"Version": "2012-10-17", "Statement": statements}

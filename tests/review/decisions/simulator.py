@@ -19,6 +19,8 @@ FOLDER: Final = ROOT / "tools" / "iam-simulator"
 INSTALLED: Final = FOLDER / "node_modules" / "@cloud-copilot" / "iam-simulate"
 NODE: Final = ROOT / "node_modules" / ".bin" / "node"
 
+_ENCRYPTION_CONTEXT: Final = ("kms:EncryptionContext:", "aws:PrincipalTag/context-")
+
 Document = Mapping[str, Any]
 
 _EVERYTHING: Final = {
@@ -37,7 +39,7 @@ class Question:
     owner: str
     arn: str = ""
     service: str = ""
-    keys: Mapping[str, Value] = field(default_factory=dict)
+    keys: Mapping[str, Value | None] = field(default_factory=dict)
     identity: Sequence[Document] = ()
     boundary: Document | None = None
     session: Document | None = None
@@ -163,10 +165,13 @@ def _levels(levels: Sequence[Sequence[Document]]) -> list[dict[str, Any]]:
 
 def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
     """What the simulator decides: `decision` and `ignored`, or `error`, in the same order."""
-    node = str(NODE) if NODE.exists() else "node"
-    lines = "".join(f"{json.dumps({'simulation': each.theirs()})}\n" for each in questions)
+    lines = "".join(
+        # It drops keys of an encryption context that have colons in them: they get other names.
+        f"{json.dumps({'simulation': each.theirs()})}\n".replace(*_ENCRYPTION_CONTEXT)
+        for each in questions
+    )
     run = subprocess.run(
-        [node, "simulate.mjs"],
+        [_node(), "simulate.mjs"],
         cwd=FOLDER,
         input=lines,
         capture_output=True,
@@ -175,3 +180,21 @@ def ask(questions: Sequence[Question]) -> list[dict[str, Any]]:
         timeout=300,
     )
     return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def condition_keys(services: Sequence[str]) -> dict[str, str]:
+    """The condition keys of services with their types, from the simulator's data."""
+    run = subprocess.run(
+        [_node(), "condition-keys.mjs", *services],
+        cwd=FOLDER,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: dict[str, str] = json.loads(run.stdout)
+    return found
+
+
+def _node() -> str:
+    return str(NODE) if NODE.exists() else "node"
