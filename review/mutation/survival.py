@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from review.mutation.mutant import Mutant
 from review.rules import Profile, rules_of
 from review.template.deployment import Deployment
 
-Judge = Callable[[Deployment], Iterable[str]]
+AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
+
+Judge = Callable[[AnyDeployment], Iterable[str]]
 """Says in words what is wrong with a deployment."""
 
 
-def judges_of(profile: Profile) -> dict[str, Judge]:
+def judges_of(profile: Profile) -> dict[str, Judge[Deployment]]:
     """The rules of a profile by their ids."""
 
-    def judge(rule: Callable[[Deployment], Iterable[object]]) -> Judge:
+    def judge(rule: Callable[[Deployment], Iterable[object]]) -> Judge[Deployment]:
         return lambda deployment: [str(each) for each in rule(deployment)]
 
     return {rule.id: judge(rule) for rule in rules_of(profile)}
@@ -31,14 +34,16 @@ class Verdict:
     """The judges that said something they had not said before; all of them, or the first."""
 
 
-class Noticing:
+class Noticing(Generic[AnyDeployment]):
     """Asks judges about changes to one deployment.
 
     A judge notices when it says what it did not say of the deployment as it was. Those that noticed
     a change of the same type and property before are asked first.
     """
 
-    def __init__(self, deployment: Deployment, judges: Mapping[str, Judge]) -> None:
+    def __init__(
+        self, deployment: AnyDeployment, judges: Mapping[str, Judge[AnyDeployment]]
+    ) -> None:
         self._deployment = deployment
         self._judges = dict(judges)
         self._before = {name: set(judge(deployment)) for name, judge in judges.items()}

@@ -16,8 +16,8 @@ from tests.security.controls import (
     all_traffic_is_logged,
     effective_rules,
     endpoints_are_private_ways_for_these_calls,
-    groups_in_use,
     groups_let_only_these_paths_through,
+    job_group,
     names_resolve_to_the_endpoints,
     no_way_to_the_internet,
     one_subnet_in_every_zone,
@@ -157,7 +157,7 @@ def test_groups_let_only_what_a_job_needs_through(deployment: AppDeployment) -> 
 
 
 def test_the_job_group_talks_to_itself_on_all_protocols_both_ways(dev: AppDeployment) -> None:
-    job = groups_in_use(dev).job
+    job = job_group(dev)
     rules = effective_rules(dev)
     for direction in ("ingress", "egress"):
         assert Rule(str(job), direction, "-1", "None", "None", str(job)) in rules
@@ -182,7 +182,7 @@ def test_an_absent_egress_list_is_an_open_one(dev: AppDeployment) -> None:
     ],
 )
 def test_one_rule_more_is_found(dev: AppDeployment, rule: dict[str, object]) -> None:
-    group = groups_in_use(dev).job
+    group = job_group(dev)
     assert groups_let_only_these_paths_through(dev.plus("network", EGRESS, GroupId=group, **rule))
     assert groups_let_only_these_paths_through(dev.plus("network", INGRESS, GroupId=group, **rule))
     assert groups_let_only_these_paths_through(dev.put(GROUP, "SecurityGroupIngress", [rule]))
