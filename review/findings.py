@@ -43,4 +43,9 @@ class Finding:
                 if key in self.where
             )
         head = f"{self.level}: {f'{place}: ' if place else ''}{self.message} [{self.id}]"
-        return f"{head}\n  do: {self.fix}" if self.fix else head
+        text = f"{head}\n  do: {self.fix}" if self.fix else head
+        # A name in somebody else's template may hold what moves a terminal's cursor.
+        return "".join(
+            each if each.isprintable() or each == "\n" else "\N{REPLACEMENT CHARACTER}"
+            for each in text
+        )

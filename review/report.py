@@ -123,21 +123,27 @@ def fold(findings: Iterable[Finding]) -> tuple[list[Finding], int]:
     """
     kept: dict[tuple[object, ...], Finding] = {}
     also: dict[tuple[object, ...], list[str]] = {}
+    seen: set[tuple[object, ...]] = set()
     count = 0
     for finding in findings:
         place = (finding.where.get("stack"), finding.where.get("logical_id"))
-        key: tuple[object, ...] = (subject(finding.id), *place)
-        if place == (None, None) or (key in kept and kept[key].id == finding.id):
-            # One rule may say several things of one resource: only the same words are the same.
-            key = (*key, finding.where.get("property"), finding.message)
-        if key not in kept:
-            kept[key] = finding
+        words = (finding.id, *place, finding.where.get("property"), finding.message)
+        if words in seen:
+            count += 1
             continue
-        count += 1
-        if finding.id != kept[key].id and finding.id not in also.setdefault(key, []):
-            also[key].append(finding.id)
-        if _LEVELS.index(finding.level) < _LEVELS.index(kept[key].level):
-            kept[key] = replace(kept[key], level=finding.level)
+        seen.add(words)
+        about: tuple[object, ...] = (subject(finding.id), *place)
+        first = kept.get(about)
+        if first is None and place != (None, None):
+            kept[about] = finding
+        elif first is None or first.id == finding.id:
+            kept[words] = finding  # one rule may say several things of one resource
+        else:
+            count += 1
+            if finding.id not in also.setdefault(about, []):
+                also[about].append(finding.id)
+            if _LEVELS.index(finding.level) < _LEVELS.index(first.level):
+                kept[about] = replace(first, level=finding.level)
     return [
         replace(each, message=f"{each.message} (also {', '.join(also[key])})")
         if also.get(key)

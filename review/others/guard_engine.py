@@ -55,7 +55,8 @@ def guard_remarks(
             # The engine has rules of its own, which cfn-lint knows better.
             names = {name for text in texts.values() for name in _RULE.findall(text)}
             return list(_remarks(report, files, names))
-        except (RuntimeError, jsii.errors.JSIIError) as error:
+        # jsii answers rules that are no Guard with what its own Python side cannot take apart.
+        except (RuntimeError, ValueError, jsii.errors.JSIIError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ToolError("guard", reason[:300]) from error
 
