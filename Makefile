@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 unexport AWS_PROFILE
 
 SETUP := build/setup.stamp
-PYTHON_SOURCES := app.py settings stacks constructs lambda finetune rehearsal tests tools benchmarks
+PYTHON_SOURCES := app.py settings stacks constructs lambda finetune review rehearsal tests tools benchmarks
 
 .PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all fault-table bench generate clean
 
@@ -61,6 +61,7 @@ fault-table: $(SETUP) ## what comes of every error of every call: written to doc
 bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/synth.py
 	python benchmarks/submitter_start.py
+	python benchmarks/review.py
 
 generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
 	python tools/generate.py

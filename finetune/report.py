@@ -8,11 +8,24 @@ to standard error in both cases.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
+
+from review.findings import Finding, Level
+
+__all__ = [
+    "SCHEMA",
+    "CommandError",
+    "ExitCode",
+    "Finding",
+    "JsonOption",
+    "Level",
+    "Output",
+    "failure",
+    "run_command",
+]
 
 SCHEMA = 1
 """Version of the JSON object; raised when a key changes its meaning or goes."""
@@ -21,8 +34,6 @@ JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object instead of sentences.")
 ]
 """The `--json` option, the same on every command."""
-
-Level = Literal["error", "warning", "note"]
 
 
 class ExitCode(IntEnum):
@@ -37,43 +48,6 @@ class ExitCode(IntEnum):
     """AWS refused, or there are no usable credentials."""
     TIMED_OUT = 4
     INTERRUPTED = 130
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One thing a reader should know, where it is, and what to do about it."""
-
-    id: str
-    """Stable name of the rule, in kebab case."""
-    level: Level
-    message: str
-    """What is wrong, what was found and what is allowed; never the data itself."""
-    fix: str
-    """What to do; empty when there is nothing to do."""
-    where: Mapping[str, str | int] = field(default_factory=dict)
-    """Any of `file`, `line`, `offset`, `stack`, `logical_id`, `property`."""
-
-    def as_json(self) -> dict[str, object]:
-        """Return the finding in the shape of the JSON contract."""
-        return {
-            "id": self.id,
-            "level": self.level,
-            "message": self.message,
-            "fix": self.fix,
-            "where": dict(self.where),
-        }
-
-    def as_text(self) -> str:
-        """Return the finding as one or two lines for a terminal."""
-        place = ":".join(str(self.where[key]) for key in ("file", "line") if key in self.where)
-        if not place:
-            place = ".".join(
-                str(self.where[key])
-                for key in ("stack", "logical_id", "property")
-                if key in self.where
-            )
-        head = f"{self.level}: {f'{place}: ' if place else ''}{self.message} [{self.id}]"
-        return f"{head}\n  do: {self.fix}" if self.fix else head
 
 
 class CommandError(Exception):

@@ -46,3 +46,11 @@ def known_regions() -> tuple[str, ...]:
 def known_partitions() -> tuple[str, ...]:
     """Every partition botocore knows."""
     return tuple(str(partition["id"]) for partition in _partitions())
+
+
+def url_suffix_of(partition: str) -> str:
+    """The domain of a partition's services, such as `amazonaws.com`; that of `aws` if unknown."""
+    for each in _partitions():
+        if each["id"] == partition:
+            return str(each["outputs"]["dnsSuffix"])
+    return "amazonaws.com"

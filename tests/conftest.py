@@ -35,7 +35,7 @@ os.environ.setdefault("CDK_VALIDATION", "false")
 if TYPE_CHECKING:
     from aws_cdk.assertions import Template
 
-    from tests.security.deployment import Deployment
+    from tests.security.app_deployment import AppDeployment
 
 CONFIG = ROOT / "config"
 
@@ -48,34 +48,34 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def dev(tmp_path_factory: pytest.TempPathFactory) -> AppDeployment:
     """What the committed settings of dev would deploy."""
     return _committed("dev", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def prod(tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def prod(tmp_path_factory: pytest.TempPathFactory) -> AppDeployment:
     """What the committed settings of prod would deploy."""
     return _committed("prod", tmp_path_factory)
 
 
 @pytest.fixture(scope="session", params=["dev", "prod"])
-def deployment(request: pytest.FixtureRequest) -> Deployment:
+def deployment(request: pytest.FixtureRequest) -> AppDeployment:
     """Each committed environment in turn."""
-    found: Deployment = request.getfixturevalue(request.param)
+    found: AppDeployment = request.getfixturevalue(request.param)
     return found
 
 
 @pytest.fixture(scope="session")
 def variant(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Mapping[str, Any]], Deployment]:
+) -> Callable[[Mapping[str, Any]], AppDeployment]:
     """Make the deployment of correct settings with some sections or fields put in their place."""
     from tests.security.synthesis import VALUES, synthesise, write_settings  # noqa: PLC0415
 
-    made: dict[str, Deployment] = {}
+    made: dict[str, AppDeployment] = {}
 
-    def make(changes: Mapping[str, Any]) -> Deployment:
+    def make(changes: Mapping[str, Any]) -> AppDeployment:
         key = repr(changes)
         if key not in made:
             folder = tmp_path_factory.mktemp("variant")
@@ -89,7 +89,7 @@ def variant(
 
 
 @pytest.fixture(scope="session")
-def templates(dev: Deployment) -> Mapping[str, Template]:
+def templates(dev: AppDeployment) -> Mapping[str, Template]:
     """The templates of dev for the library's assertions, by the part of the environment."""
     from aws_cdk.assertions import Template  # noqa: PLC0415
 
@@ -100,7 +100,7 @@ def templates(dev: Deployment) -> Mapping[str, Template]:
     }
 
 
-def _committed(environment: str, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+def _committed(environment: str, tmp_path_factory: pytest.TempPathFactory) -> AppDeployment:
     from tests.security.synthesis import synthesise  # noqa: PLC0415 - jsii takes a second to start
 
     return synthesise(

@@ -17,13 +17,13 @@ from rehearsal.faults.edits import Template, drop_resources, drop_statement
 from rehearsal.layout import ROOT
 
 if TYPE_CHECKING:
-    from tests.security.deployment import Deployment
+    from tests.security.app_deployment import AppDeployment
 
 PREFIX = "finetune-dev-"
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_every_fault_changes_something_in_the_app(fault: Fault, dev: Deployment) -> None:
+def test_every_fault_changes_something_in_the_app(fault: Fault, dev: AppDeployment) -> None:
     sound = {name: dict(template) for name, template in dev.templates.items()}
     before = copy.deepcopy(sound)
     changed = plant(fault=fault, templates=sound, prefix=PREFIX)

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
+from review.template.assembly import load
 from settings import foundation_models, load_settings
-from tests.security.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 
 DIGEST: Final = "0123456789abcdef" * 4
 
@@ -72,7 +73,7 @@ def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) ->
     (folder / f"{environment}.yaml").write_text(json.dumps(values, indent=2), encoding="utf-8")
 
 
-def synthesise(*, environment: str, directory: Path, outdir: Path) -> Deployment:
+def synthesise(*, environment: str, directory: Path, outdir: Path) -> AppDeployment:
     """Synthesise an environment without the gates, and read what would be deployed."""
     cdk_app = app.new_app(outdir=str(outdir), environment=environment)
     app.build_app(cdk_app, directory=directory, gates=False)
@@ -80,25 +81,13 @@ def synthesise(*, environment: str, directory: Path, outdir: Path) -> Deployment
     return read(environment=environment, directory=directory, outdir=outdir)
 
 
-def read(*, environment: str, directory: Path, outdir: Path) -> Deployment:
+def read(*, environment: str, directory: Path, outdir: Path) -> AppDeployment:
     """Read an assembly that was synthesised before."""
-    manifest = json.loads((outdir / "manifest.json").read_text(encoding="utf-8"))
-    stacks = {
-        name: artifact
-        for name, artifact in manifest["artifacts"].items()
-        if artifact["type"] == "aws:cloudformation:stack"
-    }
-    return Deployment(
+    found = load([outdir]).deployment
+    return AppDeployment(
         settings=load_settings(environment=environment, directory=directory),
-        templates={
-            name: json.loads((outdir / each["properties"]["templateFile"]).read_text("utf-8"))
-            for name, each in stacks.items()
-        },
-        dependencies={
-            name: frozenset(set(each.get("dependencies", [])) & set(stacks))
-            for name, each in stacks.items()
-        },
-        protected=frozenset(
-            name for name, each in stacks.items() if each["properties"].get("terminationProtection")
-        ),
+        templates=found.templates,
+        dependencies=found.dependencies,
+        protected=found.protected,
+        stacks=found.stacks,
     )

@@ -12,7 +12,7 @@ import yaml
 from cfnlint import ConfigMixIn  # type: ignore[import-untyped]  # it ships no types
 from cfnlint.runner import Runner  # type: ignore[import-untyped]  # the same
 
-from tests.security.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / ".cfnlintrc.yaml"
 
@@ -37,7 +37,7 @@ def _found(
 
 @pytest.fixture(scope="module")
 def unfiltered(
-    dev: Deployment, prod: Deployment, tmp_path_factory: pytest.TempPathFactory
+    dev: AppDeployment, prod: AppDeployment, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[str]]:
     """What cfn-lint finds in all templates when no check is left out."""
     folder = tmp_path_factory.mktemp("lint")
@@ -62,11 +62,11 @@ def test_every_check_that_is_left_out_would_find_something(
     assert _left_out() <= set(unfiltered)
 
 
-def test_what_is_misspelt_is_found(dev: Deployment, tmp_path: Path) -> None:
+def test_what_is_misspelt_is_found(dev: AppDeployment, tmp_path: Path) -> None:
     """An operator of a condition, the name of a property, and a value."""
     misspelt = {"StringEqual": {"aws:SourceVpce": "vpce-1"}}
     path = "PolicyDocument.Statement.Sid=DenyAnotherKey.Condition"
-    weaker = dev.put("AWS::S3::BucketPolicy", path, misspelt, where={"Bucket": "bucket-data"})
+    weaker = dev.put("AWS::S3::BucketPolicy", path, misspelt, where={"Bucket": "bucket-bucket"})
     weaker = weaker.put("AWS::S3::Bucket", "VersioningConfiguration.Status", "On")
     weaker = weaker.put("AWS::EC2::VPCEndpoint", "PrivateDnsEnable", True)
     name = "finetune-dev-storage"

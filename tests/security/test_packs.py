@@ -17,12 +17,22 @@ from tests.security.synthesis import VALUES, write_settings
 Change = Callable[[Any], None]
 
 
+@pytest.fixture
+def packs_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without our own rules, which let no resource in that the design does not know."""
+    from review.plugin import ReviewPlugin  # noqa: PLC0415 - starts Node
+    from stacks import gates  # noqa: PLC0415 - the same
+
+    monkeypatch.setattr(gates, "ReviewPlugin", lambda: ReviewPlugin(only=()))
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Correct settings, fewer than those of dev, so that the gates take less time."""
     directory = tmp_path_factory.mktemp("settings")
     network = {"training_zones": ["a"]}
-    write_settings(directory, "dev", {**VALUES, "network": network})
+    values = {**VALUES, "network": network, "tags": {"project": "packs"}}
+    write_settings(directory, "dev", values)
     return directory
 
 
@@ -151,6 +161,7 @@ def weak(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return outdir
 
 
+@pytest.mark.usefixtures("packs_alone")
 def test_a_raw_resource_that_the_tree_does_not_show_is_found_on_the_template(
     main: Callable[[Change], tuple[int, Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,6 +195,7 @@ def test_a_short_form_is_refused_where_findings_are_acknowledged() -> None:
         acknowledge(app.new_app(), reason="x", findings=("IAM5",))
 
 
+@pytest.mark.usefixtures("packs_alone")
 @pytest.mark.parametrize(("form", "code"), [("Serverless::{}", 0), ("{}", 1)])
 def test_a_short_form_hides_nothing(
     main: Callable[[Change], tuple[int, Path]],

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT, Resource
+from review.template.policies import Grant, grants
+from tests.security.app_deployment import AppDeployment
 from tests.security.control import role_grants
 from tests.security.controls import roles_may_do_only_this
-from tests.security.deployment import ABSENT, Deployment, Resource
-from tests.security.policies import Grant, grants
 
 MANAGED = "AWS::IAM::ManagedPolicy"
 CUSTOMIZATION = "AmazonBedrock-finetune-dev-us-east-1-customization"
 
 
-def test_every_role_may_do_what_it_needs_and_nothing_else(deployment: Deployment) -> None:
+def test_every_role_may_do_what_it_needs_and_nothing_else(deployment: AppDeployment) -> None:
     assert roles_may_do_only_this(deployment) == []
 
 
@@ -69,7 +70,7 @@ def _statements() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("description", "sid"), list(_statements()))
 def test_a_statement_taken_away_or_widened_is_found(
-    dev: Deployment, description: str, sid: str
+    dev: AppDeployment, description: str, sid: str
 ) -> None:
     where = {"Description": description}
     statement = f"PolicyDocument.Statement.Sid={sid}"
@@ -93,8 +94,8 @@ def test_a_statement_taken_away_or_widened_is_found(
 
 
 def _with_condition(
-    dev: Deployment, policy: Resource, sid: str, change: Callable[[dict[str, Any]], None]
-) -> Deployment:
+    dev: AppDeployment, policy: Resource, sid: str, change: Callable[[dict[str, Any]], None]
+) -> AppDeployment:
     def apply(templates: dict[str, Any]) -> None:
         document = templates[policy.stack]["Resources"][policy.logical_id]["Properties"]
         for statement in document["PolicyDocument"]["Statement"]:
@@ -104,13 +105,13 @@ def _with_condition(
     return dev.changed(apply)
 
 
-def test_a_policy_detached_from_its_role_is_found(dev: Deployment) -> None:
+def test_a_policy_detached_from_its_role_is_found(dev: AppDeployment) -> None:
     assert roles_may_do_only_this(dev.put(MANAGED, "Roles", []))
     assert roles_may_do_only_this(dev.put(MANAGED, "Roles", ["role-of-others"]))
     assert roles_may_do_only_this(dev.put(MANAGED, "Users", ["somebody"]))
 
 
-def test_a_policy_beside_the_others_is_found(dev: Deployment) -> None:
+def test_a_policy_beside_the_others_is_found(dev: AppDeployment) -> None:
     document = {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}],
@@ -128,26 +129,26 @@ def test_a_policy_beside_the_others_is_found(dev: Deployment) -> None:
 
 
 @pytest.mark.parametrize("element", ["NotAction", "NotResource"])
-def test_a_statement_by_exclusion_is_found(dev: Deployment, element: str) -> None:
+def test_a_statement_by_exclusion_is_found(dev: AppDeployment, element: str) -> None:
     where = {"Description": "Reads datasets and writes outputs"}
     statement = "PolicyDocument.Statement.Sid=ReadObjects"
     weaker = dev.put(MANAGED, f"{statement}.{element}", "s3:GetObject", where=where)
     assert roles_may_do_only_this(weaker)
 
 
-def _all_grants(deployment: Deployment) -> Iterator[tuple[str, Grant]]:
+def _all_grants(deployment: AppDeployment) -> Iterator[tuple[str, Grant]]:
     for policy in deployment.of_type(MANAGED, "AWS::IAM::Policy"):
         for grant in grants(policy["PolicyDocument"]):
             yield policy.ref, grant
 
 
-def test_no_policy_allows_a_wildcard_of_actions(deployment: Deployment) -> None:
+def test_no_policy_allows_a_wildcard_of_actions(deployment: AppDeployment) -> None:
     assert [
         (ref, grant.action) for ref, grant in _all_grants(deployment) if "*" in grant.action
     ] == []
 
 
-def test_what_needs_any_resource_stands_apart_from_what_does_not(dev: Deployment) -> None:
+def test_what_needs_any_resource_stands_apart_from_what_does_not(dev: AppDeployment) -> None:
     """An acknowledged `*` in a policy would hide the widening of another statement to `*`."""
     for policy in dev.of_type(MANAGED):
         statements = policy["PolicyDocument.Statement"]
@@ -164,7 +165,7 @@ def _only_log_and_look(statements: list[dict[str, Any]]) -> bool:
     )
 
 
-def test_one_role_is_passed_to_bedrock_alone(deployment: Deployment) -> None:
+def test_one_role_is_passed_to_bedrock_alone(deployment: AppDeployment) -> None:
     passing = [grant for _, grant in _all_grants(deployment) if grant.action == "iam:PassRole"]
     (grant,) = passing
     assert grant.resource.endswith("-customization")
@@ -174,7 +175,7 @@ def test_one_role_is_passed_to_bedrock_alone(deployment: Deployment) -> None:
 
 
 def test_only_the_base_models_of_the_settings_can_be_customized(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     two = variant(
         {
@@ -194,13 +195,13 @@ def test_only_the_base_models_of_the_settings_can_be_customized(
 
 
 def test_the_settings_about_keys_reach_the_roles(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     assert roles_may_do_only_this(variant({"keys": {"submitter_uses_model_key": False}})) == []
 
 
 def test_direct_calls_to_kms_are_allowed_where_the_setting_asks_for_them(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     """The key's policy delegates to the account: the role needs a permission of its own."""
     assert roles_may_do_only_this(variant({"keys": {"direct_kms": True}})) == []
@@ -213,7 +214,7 @@ _BESIDE_ITS_CALLS = {"kms", "logs", "sqs"}
 
 @pytest.mark.parametrize("purpose", ["submitter", "completion-check", "follower"])
 def test_a_function_may_do_what_its_code_calls_and_no_more(
-    deployment: Deployment, purpose: str
+    deployment: AppDeployment, purpose: str
 ) -> None:
     """`customization/calls.py` is what a test drives the functions with; roles agree with it."""
     from customization.calls import EVERY_CALL, actions  # noqa: PLC0415
@@ -230,7 +231,7 @@ def test_a_function_may_do_what_its_code_calls_and_no_more(
     assert said == set(actions(EVERY_CALL[purpose.replace("-", "_")]))
 
 
-def test_the_follower_submits_nothing_and_passes_no_role(deployment: Deployment) -> None:
+def test_the_follower_submits_nothing_and_passes_no_role(deployment: AppDeployment) -> None:
     env = deployment.settings.environment
     said = role_grants(deployment, f"finetune-{env}-us-east-1-follower")
     assert {grant.action.split(":")[0] for grant in said}.isdisjoint({"iam", "s3", "sts"})
@@ -242,6 +243,6 @@ def test_the_follower_submits_nothing_and_passes_no_role(deployment: Deployment)
             )
 
 
-def test_an_emptied_policy_is_found(dev: Deployment) -> None:
+def test_an_emptied_policy_is_found(dev: AppDeployment) -> None:
     assert roles_may_do_only_this(dev.put(MANAGED, "PolicyDocument", ABSENT))
     assert roles_may_do_only_this(dev.put(MANAGED, "PolicyDocument.Version", "2008-10-17"))

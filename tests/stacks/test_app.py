@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import app
-from tests.security.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.security.synthesis import VALUES, write_settings
 
 ROOT = Path(app.__file__).resolve().parent
@@ -193,7 +193,9 @@ def _isolated(command: list[str]) -> list[str]:
     return [unshare, "-rn", *command] if probe.returncode == 0 else command
 
 
-def test_python_app_py_needs_no_credentials_and_no_network(dev: Deployment, tmp_path: Path) -> None:
+def test_python_app_py_needs_no_credentials_and_no_network(
+    dev: AppDeployment, tmp_path: Path
+) -> None:
     """With every gate on, as a person runs it; the templates are those the tests look at."""
     made = subprocess.run(
         _isolated([sys.executable, "app.py"]),
@@ -276,7 +278,7 @@ def test_the_cli_and_plain_python_make_the_same_templates(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_cli_takes_the_environment_as_context(prod: Deployment, tmp_path: Path) -> None:
+def test_the_cli_takes_the_environment_as_context(prod: AppDeployment, tmp_path: Path) -> None:
     code, said = _cdk("-c", "environment=prod", folder=tmp_path / "cli")
     assert code == 0, said
     assert _templates(tmp_path / "cli") == _without_metadata(prod.templates)

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import (
     code_comes_from_the_accounts_own_assets,
     failures_raise_an_alarm,
@@ -20,7 +22,6 @@ from tests.security.controls import (
     the_follower_is_called_by_its_rules_alone,
     the_waiter_calls_the_framework_only,
 )
-from tests.security.deployment import ABSENT, Deployment
 
 FUNCTION = "AWS::Lambda::Function"
 SUBMITTER = {"FunctionName": "finetune-dev-submitter"}
@@ -32,7 +33,7 @@ EVENT_CONFIG = "AWS::Lambda::EventInvokeConfig"
 ALARM = "AWS::CloudWatch::Alarm"
 
 
-def test_functions_run_where_and_as_designed(deployment: Deployment) -> None:
+def test_functions_run_where_and_as_designed(deployment: AppDeployment) -> None:
     assert functions_run_where_and_as_designed(deployment) == []
 
 
@@ -48,11 +49,11 @@ def test_functions_run_where_and_as_designed(deployment: Deployment) -> None:
         "Role",
     ],
 )
-def test_a_submitter_without_something_is_found(dev: Deployment, path: str) -> None:
+def test_a_submitter_without_something_is_found(dev: AppDeployment, path: str) -> None:
     assert functions_run_where_and_as_designed(dev.without(FUNCTION, path, where=SUBMITTER))
 
 
-def test_the_completion_check_holds_no_data_and_no_table(dev: Deployment) -> None:
+def test_the_completion_check_holds_no_data_and_no_table(dev: AppDeployment) -> None:
     (function,) = dev.where(FUNCTION, **CHECK)
     assert function["VpcConfig"] is None
     assert "TABLE_NAME" not in function["Environment.Variables"]
@@ -70,23 +71,25 @@ def test_the_completion_check_holds_no_data_and_no_table(dev: Deployment) -> Non
         ("LoggingConfig", {"LogGroup": "/another"}),
     ],
 )
-def test_a_function_with_something_more_is_found(dev: Deployment, path: str, value: object) -> None:
+def test_a_function_with_something_more_is_found(
+    dev: AppDeployment, path: str, value: object
+) -> None:
     assert functions_run_where_and_as_designed(dev.put(FUNCTION, path, value, where=SUBMITTER))
 
 
-def test_the_follower_is_told_where_the_jobs_stand_and_no_more(dev: Deployment) -> None:
+def test_the_follower_is_told_where_the_jobs_stand_and_no_more(dev: AppDeployment) -> None:
     (function,) = dev.where(FUNCTION, **FOLLOWER)
     assert function["VpcConfig"] is None
     variables = "Environment.Variables"
     for name in ("TABLE_NAME", "TOPIC_ARN", "SUBMITTER_FUNCTION", "MAX_JOBS_IN_PROGRESS"):
         weaker = dev.put(FUNCTION, f"{variables}.{name}", "another", where=FOLLOWER)
         assert functions_run_where_and_as_designed(weaker)
-    more = dev.put(FUNCTION, f"{variables}.BUCKET", "bucket-data", where=FOLLOWER)
+    more = dev.put(FUNCTION, f"{variables}.BUCKET", "bucket-bucket", where=FOLLOWER)
     assert functions_run_where_and_as_designed(more)
 
 
 def test_submitter_and_follower_know_the_same_number_of_places(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     three = variant({"engine": {"max_jobs_in_progress": 3}})
     assert functions_run_where_and_as_designed(three) == []
@@ -98,18 +101,18 @@ def test_submitter_and_follower_know_the_same_number_of_places(
     assert places == {"3"}
 
 
-def test_a_function_more_is_found(dev: Deployment) -> None:
+def test_a_function_more_is_found(dev: AppDeployment) -> None:
     assert functions_run_where_and_as_designed(dev.plus("engine", FUNCTION, Handler="x.y"))
 
 
 def test_concurrency_is_reserved_where_the_settings_say_so(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     reserved = variant({"engine": {"reserved_concurrency": 2}})
     assert functions_run_where_and_as_designed(reserved) == []
 
 
-def test_code_comes_from_the_accounts_own_assets(deployment: Deployment) -> None:
+def test_code_comes_from_the_accounts_own_assets(deployment: AppDeployment) -> None:
     assert code_comes_from_the_accounts_own_assets(deployment) == []
 
 
@@ -122,16 +125,16 @@ def test_code_comes_from_the_accounts_own_assets(deployment: Deployment) -> None
         ("Code", {"ImageUri": "444455556666.dkr.ecr.us-east-1.amazonaws.com/image:latest"}),
     ],
 )
-def test_code_from_elsewhere_is_found(dev: Deployment, path: str, value: object) -> None:
+def test_code_from_elsewhere_is_found(dev: AppDeployment, path: str, value: object) -> None:
     weaker = dev.put(FUNCTION, path, value, where=SUBMITTER)
     assert code_comes_from_the_accounts_own_assets(weaker)
 
 
-def test_functions_start_after_their_permissions(deployment: Deployment) -> None:
+def test_functions_start_after_their_permissions(deployment: AppDeployment) -> None:
     assert functions_start_after_their_permissions(deployment) == []
 
 
-def test_a_function_that_waits_for_one_policy_less_is_found(dev: Deployment) -> None:
+def test_a_function_that_waits_for_one_policy_less_is_found(dev: AppDeployment) -> None:
     def change(templates: dict[str, Any]) -> None:
         for resource in templates["finetune-dev-engine"]["Resources"].values():
             waits = resource.get("DependsOn", [])
@@ -140,7 +143,7 @@ def test_a_function_that_waits_for_one_policy_less_is_found(dev: Deployment) -> 
     assert functions_start_after_their_permissions(dev.changed(change))
 
 
-def test_a_function_that_waits_for_nothing_is_found(dev: Deployment) -> None:
+def test_a_function_that_waits_for_nothing_is_found(dev: AppDeployment) -> None:
     def change(templates: dict[str, Any]) -> None:
         for template in templates.values():
             for resource in template["Resources"].values():
@@ -149,11 +152,11 @@ def test_a_function_that_waits_for_nothing_is_found(dev: Deployment) -> None:
     assert functions_start_after_their_permissions(dev.changed(change))
 
 
-def test_logs_are_kept_as_long_as_the_settings_say(deployment: Deployment) -> None:
+def test_logs_are_kept_as_long_as_the_settings_say(deployment: AppDeployment) -> None:
     assert logs_are_kept_as_long_as_set(deployment) == []
 
 
-def test_logs_kept_for_another_time_are_found(dev: Deployment) -> None:
+def test_logs_kept_for_another_time_are_found(dev: AppDeployment) -> None:
     group = "AWS::Logs::LogGroup"
     assert logs_are_kept_as_long_as_set(dev.put(group, "RetentionInDays", 1))
     assert logs_are_kept_as_long_as_set(dev.without(group, "RetentionInDays"))
@@ -162,7 +165,7 @@ def test_logs_kept_for_another_time_are_found(dev: Deployment) -> None:
     )
 
 
-def test_every_function_writes_to_a_log_group_of_the_app(deployment: Deployment) -> None:
+def test_every_function_writes_to_a_log_group_of_the_app(deployment: AppDeployment) -> None:
     """Lambda makes a group of its own, unencrypted and for ever, where none is named."""
     groups = {group.ref for group in deployment.of_type("AWS::Logs::LogGroup")}
     functions = deployment.of_type(FUNCTION)
@@ -170,13 +173,13 @@ def test_every_function_writes_to_a_log_group_of_the_app(deployment: Deployment)
     assert [each.ref for each in functions if each["LoggingConfig.LogGroup"] not in groups] == []
 
 
-def test_nothing_that_failed_is_lost(deployment: Deployment) -> None:
+def test_nothing_that_failed_is_lost(deployment: AppDeployment) -> None:
     assert nothing_failed_is_lost(deployment) == []
 
 
 @pytest.mark.parametrize("statement", ["0", "1"])
 @pytest.mark.parametrize("element", ["", ".Condition", ".Principal", ".Action", ".Resource"])
-def test_a_weaker_queue_is_found(dev: Deployment, statement: str, element: str) -> None:
+def test_a_weaker_queue_is_found(dev: AppDeployment, statement: str, element: str) -> None:
     policy = "AWS::SQS::QueuePolicy"
     path = f"PolicyDocument.Statement.{statement}{element}"
     if element in {"", ".Condition"}:
@@ -185,14 +188,14 @@ def test_a_weaker_queue_is_found(dev: Deployment, statement: str, element: str) 
         assert nothing_failed_is_lost(dev.put(policy, path, "everything"))
 
 
-def test_a_queue_that_forgets_is_found(dev: Deployment) -> None:
+def test_a_queue_that_forgets_is_found(dev: AppDeployment) -> None:
     queue = "AWS::SQS::Queue"
     assert nothing_failed_is_lost(dev.put(queue, "MessageRetentionPeriod", 60))
     assert nothing_failed_is_lost(dev.without_resources("AWS::SQS::QueuePolicy"))
     assert nothing_failed_is_lost(dev.put("AWS::SQS::QueuePolicy", "Queues", []))
 
 
-def test_requests_do_not_grow_old(deployment: Deployment) -> None:
+def test_requests_do_not_grow_old(deployment: AppDeployment) -> None:
     assert requests_do_not_grow_old(deployment) == []
 
 
@@ -211,7 +214,7 @@ def test_requests_do_not_grow_old(deployment: Deployment) -> None:
     ],
 )
 def test_a_function_that_takes_old_requests_is_found(
-    dev: Deployment, path: str, value: object
+    dev: AppDeployment, path: str, value: object
 ) -> None:
     for function in dev.of_type(EVENT_CONFIG):
         where = {"FunctionName": function["FunctionName"]}
@@ -219,7 +222,7 @@ def test_a_function_that_takes_old_requests_is_found(
     assert requests_do_not_grow_old(dev.without_resources(EVENT_CONFIG))
 
 
-def test_what_may_be_under_way_is_given_longer_than_its_function(dev: Deployment) -> None:
+def test_what_may_be_under_way_is_given_longer_than_its_function(dev: AppDeployment) -> None:
     """Else a second call could submit or tell what the first is still submitting or telling."""
     from customization.rows import SUBMISSION_GRACE  # noqa: PLC0415
     from customization.steps import ANNOUNCEMENT_LEASE  # noqa: PLC0415
@@ -229,12 +232,12 @@ def test_what_may_be_under_way_is_given_longer_than_its_function(dev: Deployment
         assert function["Timeout"] < grace.total_seconds()
 
 
-def test_the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> None:
+def test_the_follower_is_called_by_its_rules_alone(deployment: AppDeployment) -> None:
     assert the_follower_is_called_by_its_rules_alone(deployment) == []
 
 
 def test_the_follower_is_called_as_often_as_the_settings_say(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     often = variant({"engine": {"follow_minutes": 2}})
     assert the_follower_is_called_by_its_rules_alone(often) == []
@@ -263,31 +266,31 @@ def test_the_follower_is_called_as_often_as_the_settings_say(
     ],
 )
 def test_a_follower_that_others_call_or_nobody_does_is_found(
-    dev: Deployment, type_: str, path: str, value: object
+    dev: AppDeployment, type_: str, path: str, value: object
 ) -> None:
     assert the_follower_is_called_by_its_rules_alone(dev.put(type_, path, value))
 
 
 @pytest.mark.parametrize("path", ["jobName", "jobStatus"])
-def test_a_rule_that_hears_of_the_jobs_of_others_is_found(dev: Deployment, path: str) -> None:
+def test_a_rule_that_hears_of_the_jobs_of_others_is_found(dev: AppDeployment, path: str) -> None:
     where = {"Name": "finetune-dev-job-state"}
     weaker = dev.without(RULE, f"EventPattern.detail.{path}", where=where)
     assert the_follower_is_called_by_its_rules_alone(weaker)
 
 
 @pytest.mark.parametrize("name", ["job-state", "follow"])
-def test_a_rule_less_is_found(dev: Deployment, name: str) -> None:
+def test_a_rule_less_is_found(dev: AppDeployment, name: str) -> None:
     less = dev.without_resources(RULE, Name=f"finetune-dev-{name}")
     assert the_follower_is_called_by_its_rules_alone(less)
 
 
-def test_a_rule_or_a_caller_more_is_found(dev: Deployment) -> None:
+def test_a_rule_or_a_caller_more_is_found(dev: AppDeployment) -> None:
     for type_ in (RULE, PERMISSION):
         assert the_follower_is_called_by_its_rules_alone(dev.plus("engine", type_))
 
 
 def test_people_hear_of_jobs_that_ended_from_the_follower_and_the_alarms(
-    deployment: Deployment,
+    deployment: AppDeployment,
 ) -> None:
     assert people_hear_of_jobs_that_ended(deployment) == []
 
@@ -302,12 +305,12 @@ def test_people_hear_of_jobs_that_ended_from_the_follower_and_the_alarms(
         "Sid=AlarmsPublish.Condition.ArnEquals.aws:SourceArn.0",
     ],
 )
-def test_a_topic_that_others_fill_is_found(dev: Deployment, path: str) -> None:
+def test_a_topic_that_others_fill_is_found(dev: AppDeployment, path: str) -> None:
     policy = "AWS::SNS::TopicPolicy"
     assert people_hear_of_jobs_that_ended(dev.without(policy, f"PolicyDocument.Statement.{path}"))
 
 
-def test_a_topic_without_its_policy_or_with_a_subscriber_is_found(dev: Deployment) -> None:
+def test_a_topic_without_its_policy_or_with_a_subscriber_is_found(dev: AppDeployment) -> None:
     assert people_hear_of_jobs_that_ended(dev.without_resources("AWS::SNS::TopicPolicy"))
     assert people_hear_of_jobs_that_ended(dev.without_resources("AWS::SNS::Topic"))
     subscription = [{"Protocol": "https", "Endpoint": "https://example.com"}]
@@ -315,7 +318,7 @@ def test_a_topic_without_its_policy_or_with_a_subscriber_is_found(dev: Deploymen
     assert people_hear_of_jobs_that_ended(told)
 
 
-def test_failures_raise_an_alarm(deployment: Deployment) -> None:
+def test_failures_raise_an_alarm(deployment: AppDeployment) -> None:
     assert failures_raise_an_alarm(deployment) == []
 
 
@@ -333,7 +336,7 @@ def test_failures_raise_an_alarm(deployment: Deployment) -> None:
     ],
 )
 def test_an_alarm_that_is_silent_is_found(
-    dev: Deployment, name: str, path: str, value: object
+    dev: AppDeployment, name: str, path: str, value: object
 ) -> None:
     where = {"AlarmName": f"finetune-dev-{name}"}
     assert failures_raise_an_alarm(dev.put(ALARM, path, value, where=where))
@@ -352,30 +355,30 @@ def test_an_alarm_that_is_silent_is_found(
     ],
 )
 def test_an_alarm_that_watches_something_else_is_found(
-    dev: Deployment, name: str, path: str, value: object
+    dev: AppDeployment, name: str, path: str, value: object
 ) -> None:
     where = {"AlarmName": f"finetune-dev-{name}"}
     assert failures_raise_an_alarm(dev.put(ALARM, path, value, where=where))
 
 
 @pytest.mark.parametrize("name", ["failed-jobs", "follower"])
-def test_an_alarm_more_or_less_is_found(dev: Deployment, name: str) -> None:
+def test_an_alarm_more_or_less_is_found(dev: AppDeployment, name: str) -> None:
     assert failures_raise_an_alarm(dev.without_resources(ALARM, AlarmName=f"finetune-dev-{name}"))
     assert failures_raise_an_alarm(dev.plus("engine", ALARM, AlarmName="another"))
 
 
-def test_the_state_of_jobs_can_be_restored(deployment: Deployment) -> None:
+def test_the_state_of_jobs_can_be_restored(deployment: AppDeployment) -> None:
     assert state_can_be_restored(deployment) == []
 
 
-def test_a_table_without_recovery_is_found(dev: Deployment) -> None:
+def test_a_table_without_recovery_is_found(dev: AppDeployment) -> None:
     table = "AWS::DynamoDB::Table"
     assert state_can_be_restored(dev.without(table, "PointInTimeRecoverySpecification"))
     assert state_can_be_restored(dev.put(table, "StreamSpecification", {"StreamViewType": "X"}))
     assert state_can_be_restored(dev.put(table, "TableName", "another"))
 
 
-def test_a_table_that_forgets_jobs_is_found(dev: Deployment) -> None:
+def test_a_table_that_forgets_jobs_is_found(dev: AppDeployment) -> None:
     """Rows of jobs have a time of submission: were it the time to live, they would expire."""
     path = "TimeToLiveSpecification.AttributeName"
     assert state_can_be_restored(dev.put("AWS::DynamoDB::Table", path, "SubmittedAt"))
@@ -383,7 +386,7 @@ def test_a_table_that_forgets_jobs_is_found(dev: Deployment) -> None:
 
 
 def test_the_waiter_calls_the_framework_alone_and_gives_up_in_time(
-    deployment: Deployment,
+    deployment: AppDeployment,
 ) -> None:
     assert the_waiter_calls_the_framework_only(deployment) == []
 
@@ -396,7 +399,7 @@ def test_the_waiter_calls_the_framework_alone_and_gives_up_in_time(
         '{"StartAt": "a", "States": {"a": {"Type": "Task", "Resource": "arn:aws:lambda:x"}}}',
     ],
 )
-def test_another_state_machine_is_found(dev: Deployment, definition: str) -> None:
+def test_another_state_machine_is_found(dev: AppDeployment, definition: str) -> None:
     machine = "AWS::StepFunctions::StateMachine"
     weaker = dev.put(machine, "DefinitionString", definition)
     assert the_waiter_calls_the_framework_only(weaker)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from review.template.deployment import ACCOUNT
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import (
     JOB,
     UNTAGGED_BY_THE_LIBRARY,
@@ -18,16 +20,15 @@ from tests.security.controls import (
     only_known_resources,
     stacks_wait_for_what_they_use,
 )
-from tests.security.deployment import ACCOUNT, Deployment
 
 if TYPE_CHECKING:
     from aws_cdk.assertions import Template
 
-VariantMaker = Callable[[Mapping[str, Any]], Deployment]
+VariantMaker = Callable[[Mapping[str, Any]], AppDeployment]
 PARTS = ("identity", "encryption", "network", "storage", "access", "engine")
 
 
-def test_stacks_depend_in_one_direction(deployment: Deployment) -> None:
+def test_stacks_depend_in_one_direction(deployment: AppDeployment) -> None:
     """Identity, Encryption, Network, Storage, Access, Engine, then the jobs."""
     env = deployment.settings.environment
     order = [f"finetune-{env}-{part}" for part in PARTS]
@@ -39,7 +40,7 @@ def test_stacks_depend_in_one_direction(deployment: Deployment) -> None:
         assert deployment.dependencies[job] <= set(order)
 
 
-def test_a_stack_waits_for_what_it_works_with(deployment: Deployment) -> None:
+def test_a_stack_waits_for_what_it_works_with(deployment: AppDeployment) -> None:
     assert stacks_wait_for_what_they_use(deployment) == []
 
 
@@ -47,7 +48,7 @@ def test_a_stack_waits_for_what_it_works_with(deployment: Deployment) -> None:
     ("stack", "needed"),
     [("engine", "access"), ("engine", "storage"), ("job-policy-review", "access")],
 )
-def test_a_stack_that_does_not_wait_is_found(dev: Deployment, stack: str, needed: str) -> None:
+def test_a_stack_that_does_not_wait_is_found(dev: AppDeployment, stack: str, needed: str) -> None:
     name = f"finetune-dev-{stack}"
     less = {**dev.dependencies, name: dev.dependencies[name] - {f"finetune-dev-{needed}"}}
     assert stacks_wait_for_what_they_use(dataclasses.replace(dev, dependencies=less))
@@ -65,7 +66,7 @@ def test_an_environment_stands_before_its_first_job(variant: VariantMaker) -> No
     assert findings(none) == set()
 
 
-def test_outputs_are_those_that_the_commands_read(deployment: Deployment) -> None:
+def test_outputs_are_those_that_the_commands_read(deployment: AppDeployment) -> None:
     promised = {
         "storage": {"DataBucketName", "AccessLogBucketName"},
         "encryption": {"DataKeyArn", "ModelKeyArn"},
@@ -80,37 +81,37 @@ def test_outputs_are_those_that_the_commands_read(deployment: Deployment) -> Non
         assert not [name for name in found - names if not re.match("(Exports|Publish)Output", name)]
 
 
-def test_nothing_is_deployed_that_no_control_looks_at(deployment: Deployment) -> None:
+def test_nothing_is_deployed_that_no_control_looks_at(deployment: AppDeployment) -> None:
     assert only_known_resources(deployment) == []
 
 
-def test_a_resource_of_an_unknown_type_is_found(dev: Deployment) -> None:
+def test_a_resource_of_an_unknown_type_is_found(dev: AppDeployment) -> None:
     assert only_known_resources(dev.plus("storage", "AWS::EFS::FileSystem"))
 
 
-def test_every_resource_carries_the_tags_of_the_settings(deployment: Deployment) -> None:
+def test_every_resource_carries_the_tags_of_the_settings(deployment: AppDeployment) -> None:
     assert carries_its_tags(deployment) == []
 
 
-def test_an_untagged_resource_is_found(dev: Deployment) -> None:
+def test_an_untagged_resource_is_found(dev: AppDeployment) -> None:
     assert carries_its_tags(dev.without("AWS::S3::Bucket", "Tags"))
     assert carries_its_tags(dev.put("AWS::S3::Bucket", "Tags", [{"Key": "a", "Value": "b"}]))
 
 
-def test_the_exceptions_from_tags_are_still_needed(dev: Deployment) -> None:
+def test_the_exceptions_from_tags_are_still_needed(dev: AppDeployment) -> None:
     untagged = {each.ref for each in dev.resources if each.ref in UNTAGGED_BY_THE_LIBRARY}
     assert untagged == UNTAGGED_BY_THE_LIBRARY
     assert all(each["Tags"] is None for each in dev.resources if each.ref in untagged)
 
 
 def test_the_termination_of_prod_is_protected_and_of_dev_is_not(
-    dev: Deployment, prod: Deployment
+    dev: AppDeployment, prod: AppDeployment
 ) -> None:
     assert dev.protected == frozenset()
     assert prod.protected == {f"finetune-prod-{part}" for part in PARTS}
 
 
-def test_templates_name_no_account(deployment: Deployment) -> None:
+def test_templates_name_no_account(deployment: AppDeployment) -> None:
     """No account id and none of AWS's partition in front of one: credentials say where."""
     text = json.dumps(deployment.templates)
     assert ACCOUNT not in text
@@ -160,8 +161,8 @@ def test_every_control_holds_with_one_to_sixteen_zones(variant: VariantMaker, zo
     assert len(job["Request.vpcConfig.subnetIds"]) == len(zones)
 
 
-def test_two_environments_share_no_name(dev: Deployment, prod: Deployment) -> None:
-    def names(deployment: Deployment) -> set[str]:
+def test_two_environments_share_no_name(dev: AppDeployment, prod: AppDeployment) -> None:
+    def names(deployment: AppDeployment) -> set[str]:
         properties = (
             "RoleName", "FunctionName", "TableName", "LogGroupName", "Name", "AliasName",
             "AlarmName",
@@ -180,7 +181,7 @@ def test_two_environments_share_no_name(dev: Deployment, prod: Deployment) -> No
     assert names(dev) & names(prod) == set()
 
 
-def test_names_of_roles_carry_the_region(dev: Deployment) -> None:
+def test_names_of_roles_carry_the_region(dev: AppDeployment) -> None:
     """IAM names are unique in an account whatever the Region."""
     named = [role["RoleName"] for role in dev.of_type("AWS::IAM::Role") if role["RoleName"]]
     assert named

@@ -7,19 +7,20 @@ from typing import Any
 
 import pytest
 
+from review.template.deployment import ABSENT
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import (
     every_role_is_bounded,
     roles_are_taken_only_by,
     the_customization_role_is_guarded_against_confused_deputies,
 )
-from tests.security.deployment import ABSENT, Deployment
 
 ROLE = "AWS::IAM::Role"
 CUSTOMIZATION = {"RoleName": "AmazonBedrock-finetune-dev-us-east-1-customization"}
 FIRST = "AssumeRolePolicyDocument.Statement.0"
 
 
-def test_every_role_is_taken_by_whom_it_is_for(deployment: Deployment) -> None:
+def test_every_role_is_taken_by_whom_it_is_for(deployment: AppDeployment) -> None:
     assert roles_are_taken_only_by(deployment) == []
 
 
@@ -30,29 +31,29 @@ def test_every_role_is_taken_by_whom_it_is_for(deployment: Deployment) -> None:
     "principal", [{"AWS": "*"}, {"Service": "ec2.amazonaws.com"}, {"AWS": "444455556666"}]
 )
 def test_a_role_that_others_may_take_is_found(
-    dev: Deployment, purpose: str, principal: object
+    dev: AppDeployment, purpose: str, principal: object
 ) -> None:
     where = {"RoleName": f"finetune-dev-us-east-1-{purpose}"}
     assert roles_are_taken_only_by(dev.put(ROLE, f"{FIRST}.Principal", principal, where=where))
 
 
 @pytest.mark.parametrize("purpose", ["flow-logs", "uploader", "reader"])
-def test_a_trust_policy_without_conditions_is_found(dev: Deployment, purpose: str) -> None:
+def test_a_trust_policy_without_conditions_is_found(dev: AppDeployment, purpose: str) -> None:
     where = {"RoleName": f"finetune-dev-us-east-1-{purpose}"}
     assert roles_are_taken_only_by(dev.without(ROLE, f"{FIRST}.Condition", where=where))
 
 
-def test_a_role_more_is_found(dev: Deployment) -> None:
+def test_a_role_more_is_found(dev: AppDeployment) -> None:
     more = dev.plus("identity", ROLE, AssumeRolePolicyDocument={"Version": "2012-10-17"})
     assert roles_are_taken_only_by(more)
 
 
-def test_a_longer_session_is_found(dev: Deployment) -> None:
+def test_a_longer_session_is_found(dev: AppDeployment) -> None:
     assert roles_are_taken_only_by(dev.put(ROLE, "MaxSessionDuration", 43200))
 
 
 def test_bedrock_takes_the_customization_role_for_jobs_of_this_account_alone(
-    deployment: Deployment,
+    deployment: AppDeployment,
 ) -> None:
     assert the_customization_role_is_guarded_against_confused_deputies(deployment) == []
 
@@ -68,12 +69,12 @@ def test_bedrock_takes_the_customization_role_for_jobs_of_this_account_alone(
         ("RoleName", "finetune-dev-us-east-1-customization"),
     ],
 )
-def test_a_confused_deputy_is_found(dev: Deployment, path: str, value: object) -> None:
+def test_a_confused_deputy_is_found(dev: AppDeployment, path: str, value: object) -> None:
     weaker = dev.put(ROLE, path, value, where=CUSTOMIZATION)
     assert the_customization_role_is_guarded_against_confused_deputies(weaker)
 
 
-def test_a_second_bare_statement_is_found(dev: Deployment) -> None:
+def test_a_second_bare_statement_is_found(dev: AppDeployment) -> None:
     """Allow statements are a union: conditions beside a bare statement bind nobody."""
     bare = {
         "Effect": "Allow",
@@ -91,7 +92,7 @@ def test_a_second_bare_statement_is_found(dev: Deployment) -> None:
     assert roles_are_taken_only_by(weaker)
 
 
-def test_without_a_boundary_in_the_settings_no_role_has_one(deployment: Deployment) -> None:
+def test_without_a_boundary_in_the_settings_no_role_has_one(deployment: AppDeployment) -> None:
     assert every_role_is_bounded(deployment) == []
 
 
@@ -99,7 +100,7 @@ def test_without_a_boundary_in_the_settings_no_role_has_one(deployment: Deployme
     "boundary", ["team/developer-boundary", "arn:aws:iam::111122223333:policy/boundary"]
 )
 def test_the_boundary_of_the_settings_is_on_every_role(
-    variant: Callable[[Mapping[str, Any]], Deployment], boundary: str
+    variant: Callable[[Mapping[str, Any]], AppDeployment], boundary: str
 ) -> None:
     bounded = variant({"permissions_boundary": boundary})
     assert every_role_is_bounded(bounded) == []
@@ -109,7 +110,7 @@ def test_the_boundary_of_the_settings_is_on_every_role(
 
 
 def test_people_of_another_account_are_named_in_full(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     people = {
         "uploaders": ["arn:aws:iam::444455556666:role/partner"],

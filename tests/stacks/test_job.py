@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from customization.request import JobRequest
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import JOB, jobs_are_private
-from tests.security.deployment import Deployment
 
 TWO_JOBS: dict[str, Any] = {
     "tags": {"team": "legal"},
@@ -28,10 +28,10 @@ TWO_JOBS: dict[str, Any] = {
         },
     },
 }
-VariantMaker = Callable[[Mapping[str, Any]], Deployment]
+VariantMaker = Callable[[Mapping[str, Any]], AppDeployment]
 
 
-def test_every_job_names_its_network_its_key_and_its_role(deployment: Deployment) -> None:
+def test_every_job_names_its_network_its_key_and_its_role(deployment: AppDeployment) -> None:
     assert jobs_are_private(deployment) == []
 
 
@@ -56,7 +56,7 @@ def test_every_setting_of_a_job_reaches_its_request(variant: VariantMaker) -> No
         "OnDelete",
     ],
 )
-def test_a_job_without_something_is_found(dev: Deployment, path: str) -> None:
+def test_a_job_without_something_is_found(dev: AppDeployment, path: str) -> None:
     assert jobs_are_private(dev.without(JOB, path))
 
 
@@ -70,7 +70,7 @@ def test_a_job_without_something_is_found(dev: Deployment, path: str) -> None:
         ("ServiceToken", "arn:aws:lambda:us-east-1:444455556666:function:other"),
     ],
 )
-def test_a_job_elsewhere_is_found(dev: Deployment, path: str, value: object) -> None:
+def test_a_job_elsewhere_is_found(dev: AppDeployment, path: str, value: object) -> None:
     assert jobs_are_private(dev.put(JOB, path, value))
 
 
@@ -83,7 +83,7 @@ def test_each_job_has_a_stack_and_its_names_as_outputs(variant: VariantMaker) ->
         assert outputs == {"JobName", "ModelName", "State"}
 
 
-def _names(deployment: Deployment) -> dict[str, str]:
+def _names(deployment: AppDeployment) -> dict[str, str]:
     """The names that the submitter would give the jobs.
 
     The model's ids are none that AWS would make, and the request is checked: what does not enter a

@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
+from review.template.policies import grants
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import (
     buckets_are_private_and_versioned,
     buckets_have_one_policy_each,
     keeps_what_the_settings_keep,
 )
-from tests.security.deployment import Deployment
-from tests.security.policies import grants
 
 BUCKET = "AWS::S3::Bucket"
 POLICY = "AWS::S3::BucketPolicy"
-DATA = {"Bucket": "bucket-data"}
+DATA = {"Bucket": "bucket-bucket"}
 
 
-def test_buckets_are_private_versioned_and_logged(deployment: Deployment) -> None:
+def test_buckets_are_private_versioned_and_logged(deployment: AppDeployment) -> None:
     assert buckets_are_private_and_versioned(deployment) == []
 
 
@@ -38,11 +38,11 @@ def test_buckets_are_private_versioned_and_logged(deployment: Deployment) -> Non
         "LifecycleConfiguration",
     ],
 )
-def test_a_bucket_without_a_protection_is_found(dev: Deployment, path: str) -> None:
+def test_a_bucket_without_a_protection_is_found(dev: AppDeployment, path: str) -> None:
     assert buckets_are_private_and_versioned(dev.without(BUCKET, path))
 
 
-def test_a_bucket_without_access_logs_is_found(dev: Deployment) -> None:
+def test_a_bucket_without_access_logs_is_found(dev: AppDeployment) -> None:
     where = {"LoggingConfiguration.LogFilePrefix": "training-bucket/"}
     assert buckets_are_private_and_versioned(
         dev.without(BUCKET, "LoggingConfiguration", where=where)
@@ -60,12 +60,12 @@ def test_a_bucket_without_access_logs_is_found(dev: Deployment) -> None:
     ],
 )
 def test_a_bucket_with_something_more_is_found(
-    dev: Deployment, property_: str, value: object
+    dev: AppDeployment, property_: str, value: object
 ) -> None:
     assert buckets_are_private_and_versioned(dev.put(BUCKET, property_, value))
 
 
-def test_each_bucket_has_one_policy_that_says_exactly_this(deployment: Deployment) -> None:
+def test_each_bucket_has_one_policy_that_says_exactly_this(deployment: AppDeployment) -> None:
     assert buckets_have_one_policy_each(deployment) == []
 
 
@@ -84,7 +84,7 @@ def test_each_bucket_has_one_policy_that_says_exactly_this(deployment: Deploymen
 @pytest.mark.parametrize(
     "element", ["", ".Condition", ".Principal", ".Action", ".Resource", ".Effect"]
 )
-def test_a_weaker_denial_is_found(dev: Deployment, sid: str, element: str) -> None:
+def test_a_weaker_denial_is_found(dev: AppDeployment, sid: str, element: str) -> None:
     path = f"PolicyDocument.Statement.Sid={sid}{element}"
     if element in {"", ".Condition"}:
         weaker = dev.without(POLICY, path, where=DATA)
@@ -99,7 +99,7 @@ def test_a_weaker_denial_is_found(dev: Deployment, sid: str, element: str) -> No
     assert buckets_have_one_policy_each(weaker)
 
 
-def test_plain_http_and_old_tls_are_refused(deployment: Deployment) -> None:
+def test_plain_http_and_old_tls_are_refused(deployment: AppDeployment) -> None:
     for policy in deployment.of_type(POLICY):
         bucket = f"arn:{deployment.partition}:s3:::{policy['Bucket']}"
         said = grants(policy["PolicyDocument"])
@@ -115,11 +115,11 @@ def test_plain_http_and_old_tls_are_refused(deployment: Deployment) -> None:
             assert denied == {bucket, f"{bucket}/*"}
 
 
-def test_a_bucket_that_takes_plain_http_is_found(dev: Deployment) -> None:
+def test_a_bucket_that_takes_plain_http_is_found(dev: AppDeployment) -> None:
     assert buckets_have_one_policy_each(dev.without(POLICY, "PolicyDocument.Statement.0"))
 
 
-def test_nobody_is_denied_to_repair_the_policy(deployment: Deployment) -> None:
+def test_nobody_is_denied_to_repair_the_policy(deployment: AppDeployment) -> None:
     """A bucket whose policy nobody may change is lost."""
     for policy in deployment.of_type(POLICY):
         for grant in grants(policy["PolicyDocument"]):
@@ -129,15 +129,15 @@ def test_nobody_is_denied_to_repair_the_policy(deployment: Deployment) -> None:
             assert not grant.action.startswith(("s3:PutBucketPolicy", "s3:DeleteBucketPolicy"))
 
 
-def test_a_second_policy_on_a_bucket_is_found(dev: Deployment) -> None:
+def test_a_second_policy_on_a_bucket_is_found(dev: AppDeployment) -> None:
     more = dev.plus(
-        "storage", POLICY, Bucket="bucket-data", PolicyDocument={"Version": "2012-10-17"}
+        "storage", POLICY, Bucket="bucket-bucket", PolicyDocument={"Version": "2012-10-17"}
     )
     assert buckets_have_one_policy_each(more)
 
 
 def test_the_endpoint_is_required_as_the_setting_says(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     without = variant({"storage": {"require_endpoint": False}})
     assert buckets_have_one_policy_each(without) == []
@@ -149,7 +149,7 @@ def test_the_endpoint_is_required_as_the_setting_says(
     ]
 
 
-def test_prod_keeps_its_data_and_dev_does_not(dev: Deployment, prod: Deployment) -> None:
+def test_prod_keeps_its_data_and_dev_does_not(dev: AppDeployment, prod: AppDeployment) -> None:
     assert keeps_what_the_settings_keep(dev) == []
     assert keeps_what_the_settings_keep(prod) == []
     assert prod.settings.storage.retain
@@ -160,7 +160,7 @@ def test_prod_keeps_its_data_and_dev_does_not(dev: Deployment, prod: Deployment)
     "type_", ["AWS::S3::Bucket", "AWS::KMS::Key", "AWS::Logs::LogGroup", "AWS::DynamoDB::Table"]
 )
 @pytest.mark.parametrize("when", ["DeletionPolicy", "UpdateReplacePolicy"])
-def test_data_that_goes_with_the_stack_is_found(prod: Deployment, type_: str, when: str) -> None:
+def test_data_that_goes_with_the_stack_is_found(prod: AppDeployment, type_: str, when: str) -> None:
     def change(templates: dict[str, Any]) -> None:
         for template in templates.values():
             for resource in template["Resources"].values():
@@ -170,11 +170,11 @@ def test_data_that_goes_with_the_stack_is_found(prod: Deployment, type_: str, wh
     assert keeps_what_the_settings_keep(prod.changed(change))
 
 
-def test_a_table_without_deletion_protection_is_found(prod: Deployment) -> None:
+def test_a_table_without_deletion_protection_is_found(prod: AppDeployment) -> None:
     table = "AWS::DynamoDB::Table"
     assert keeps_what_the_settings_keep(prod.put(table, "DeletionProtectionEnabled", False))
 
 
-def test_a_stack_without_termination_protection_is_found(prod: Deployment) -> None:
+def test_a_stack_without_termination_protection_is_found(prod: AppDeployment) -> None:
 
     assert keeps_what_the_settings_keep(dataclasses.replace(prod, protected=frozenset()))

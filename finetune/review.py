@@ -1,0 +1,135 @@
+"""`finetune review`: the security gate over templates, ours or somebody else's."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from finetune.report import (
+    CommandError,
+    ExitCode,
+    JsonOption,
+    Output,
+    failure,
+    run_command,
+)
+from review.report import Report
+from review.rules import Profile
+from review.run import PARTS, Part
+from review.run import review as review_paths
+from review.template.errors import UnreadableError
+
+PROFILES = ("app", "any")
+
+
+def review(
+    *,
+    paths: Annotated[
+        list[Path],
+        typer.Argument(help="Folders that `cdk synth` wrote, and templates, JSON or YAML."),
+    ],
+    profile: Annotated[
+        str,
+        typer.Option(
+            help="`app`: what this app makes. `any`: whatever fine-tunes on Amazon Bedrock."
+        ),
+    ] = "app",
+    only: Annotated[
+        str | None,
+        typer.Option(help=f"The parts to do, separated by commas: {', '.join(PARTS)}."),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: a parameter of the templates; may be given several times."),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option(help="The Region to think of where the templates name none."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Review templates: structure, IAM decisions, and the rules of others, in one report.
+
+    Nothing is deployed, and no AWS is called. Exit codes: 0 nothing open, 1 findings, 2 unreadable
+    input or wrong use.
+    """
+
+    def action(output: Output) -> Mapping[str, object]:
+        parts = _parts(only)
+        if profile not in PROFILES:
+            raise _usage("--profile", profile, PROFILES)
+        given = dict(_parameter(each) for each in parameter or [])
+        try:
+            report = review_paths(
+                paths,
+                profile=cast("Profile", profile),
+                only=parts,
+                parameters=given,
+                region=region,
+            )
+        except UnreadableError as error:
+            raise failure(
+                code=ExitCode.USAGE,
+                id="template.unreadable",
+                message=error.message,
+                fix=error.fix,
+                where=error.where,
+            ) from error
+        _say(output, report)
+        if not report.ok:
+            raise CommandError(
+                code=ExitCode.FINDINGS, findings=report.findings, result=report.as_json()
+            )
+        for finding in report.findings:
+            output.add(finding)
+        return report.as_json()
+
+    run_command(command="review", as_json=as_json, action=action)
+
+
+def _parts(only: str | None) -> tuple[Part, ...]:
+    if only is None:
+        return PARTS
+    named = [each.strip() for each in only.split(",")]
+    for each in named:
+        if each not in PARTS:
+            raise _usage("--only", each, PARTS)
+    return tuple(part for part in PARTS if part in named)
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition("=")
+    if not separator or not name:
+        raise failure(
+            code=ExitCode.USAGE,
+            id="usage",
+            message=f"--parameter takes NAME=VALUE, got {text!r}",
+            fix="write, for example, --parameter VpcCidr=10.0.0.0/16",
+        )
+    return name, value
+
+
+def _usage(option: str, got: str, allowed: tuple[Any, ...]) -> CommandError:
+    return failure(
+        code=ExitCode.USAGE,
+        id="usage",
+        message=f"{option} takes {', '.join(map(str, allowed))}, got {got!r}",
+        fix="see finetune review --help",
+    )
+
+
+def _say(output: Output, report: Report) -> None:
+    counts = report.counts()
+    looked = f"{report.resources} resources in {report.stacks} stacks"
+    tried = ", ".join(f"{number} of {part}" for part, number in report.checks.items())
+    output.say(f"looked at {looked} ({report.profile}); checks: {tried or 'those of others'}")
+    for taken in report.acknowledged:
+        where = taken.finding.where
+        place = f"{where.get('stack')}/{where.get('logical_id')}"
+        output.say(f"acknowledged: {place}: {taken.finding.id}\n  because: {taken.reason}")
+    folded = f"; {report.folded} said the same and are folded" if report.folded else ""
+    output.say(
+        f"{counts['error']} errors, {counts['warning']} warnings, {counts['note']} notes, "
+        f"{len(report.acknowledged)} acknowledged{folded}"
+    )

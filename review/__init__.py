@@ -1,0 +1,1 @@
+"""The security gate: template model, rules, decisions and others' rules over it, one report."""

@@ -1,0 +1,1 @@
+"""Questions about policies that are answered for every request there could be, with a solver."""

@@ -1,0 +1,186 @@
+"""The deployment as a whole: what is in it, whose it is, what waits for what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from review.rules.environment import (
+    DEFAULT_GROUP,
+    JOB,
+    MISSING,
+    TAG,
+    environment_of,
+)
+from review.rules.rule import Violation, at, of_the_whole, rule, shown
+from review.rules.standards import LEAST_PRIVILEGE
+from review.template.deployment import Deployment
+
+EXPECTED_TYPES: Final = frozenset(
+    {
+        "AWS::CDK::Metadata",
+        "AWS::CloudWatch::Alarm",
+        "AWS::DynamoDB::Table",
+        "AWS::EC2::FlowLog",
+        "AWS::EC2::RouteTable",
+        "AWS::EC2::SecurityGroup",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::Subnet",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPC",
+        "AWS::EC2::VPCEndpoint",
+        "AWS::Events::Rule",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::IAM::Role",
+        "AWS::KMS::Alias",
+        "AWS::KMS::Key",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Function",
+        "AWS::Lambda::Permission",
+        "AWS::Logs::LogGroup",
+        "AWS::S3::Bucket",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::Topic",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::Queue",
+        "AWS::SQS::QueuePolicy",
+        "AWS::StepFunctions::StateMachine",
+        DEFAULT_GROUP,
+        JOB,
+    }
+)
+
+TAGGED_TYPES: Final = frozenset(
+    EXPECTED_TYPES
+    - {
+        "AWS::CDK::Metadata",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::IAM::ManagedPolicy",
+        "AWS::IAM::Policy",
+        "AWS::KMS::Alias",
+        "AWS::Lambda::EventInvokeConfig",
+        "AWS::Lambda::Permission",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::TopicPolicy",
+        "AWS::SQS::QueuePolicy",
+        DEFAULT_GROUP,
+        JOB,
+    }
+)
+"""Types of ours that take tags."""
+
+
+@rule(
+    id="resources.no-foreign-shares",
+    requirement="Templates share nothing with others, and open Bedrock's resources to nobody.",
+    risk="A model, a subnet or a key is used by somebody who is in none of the policies.",
+    remedy="Remove the resource.",
+    standards=LEAST_PRIVILEGE,
+)
+def nothing_is_shared_with_others(deployment: Deployment) -> Iterator[Violation]:
+    """Types that do nothing but admit somebody else."""
+    for resource in deployment.of_type(
+        "AWS::Bedrock::ResourcePolicy",
+        "AWS::Events::EventBusPolicy",
+        "AWS::KMS::Grant",
+        "AWS::Lambda::LayerVersionPermission",
+        "AWS::RAM::Permission",
+        "AWS::RAM::ResourceShare",
+        "AWS::RolesAnywhere::Profile",
+        "AWS::RolesAnywhere::TrustAnchor",
+        "AWS::SecretsManager::ResourcePolicy",
+    ):
+        yield at(resource, "admits others to what is here")
+
+
+@rule(
+    id="resources.only-known",
+    requirement="Nothing is deployed of a type that these rules do not look at.",
+    risk="What nobody looks at may be anything.",
+    remedy="Remove the resource, or add rules for its type.",
+    standards=LEAST_PRIVILEGE,
+    profile="app",
+)
+def only_known_resources(deployment: Deployment) -> Iterator[Violation]:
+    """By type; how many of each is for the rules about it."""
+    for resource in deployment.resources:
+        if resource.type not in EXPECTED_TYPES:
+            yield at(resource, "a type that no rule looks at")
+
+
+@rule(
+    id="resources.no-macros",
+    requirement="No template is transformed by a macro, and none has a condition or parameter that"
+    " changes what is deployed.",
+    risk="What is deployed is not what was judged.",
+    remedy="Deploy what the CDK wrote.",
+    standards=LEAST_PRIVILEGE,
+    profile="app",
+)
+def templates_say_what_is_deployed(deployment: Deployment) -> Iterator[Violation]:
+    """The one parameter is the CDK's, of the version of its bootstrap."""
+    for stack, template in deployment.templates.items():
+        for section in ("Transform", "Hooks", "Conditions"):
+            if template.get(section) and set(template[section]) != {"CDKMetadataAvailable"}:
+                yield of_the_whole(f"{stack}: {section} {shown(template[section])}")
+        for name in sorted(set(template.get("Parameters") or ()) - {"BootstrapVersion"}):
+            yield of_the_whole(f"{stack}: the parameter {name}")
+
+
+@rule(
+    id="resources.tagged-as-ours",
+    requirement="Every resource that takes tags carries the environment's, one for all.",
+    risk="Leftovers are not found, and the functions do not know their own.",
+    remedy="Take the change back: the app puts the tag on everything.",
+    step="W17",
+    standards={},
+    profile="app",
+)
+def carries_its_tags(deployment: Deployment) -> Iterator[Violation]:
+    """The library's raw resources are the exception: its `Tags` do not reach them."""
+    environment = environment_of(deployment)
+    if environment.name == MISSING:
+        yield of_the_whole(f"no resource has the tag {TAG}")
+    untagged = {environment.role_names["default-group"], environment.function_ref("default-group")}
+    for resource in deployment.resources:
+        if resource.type not in TAGGED_TYPES or resource.ref in untagged:
+            continue
+        tags = {tag["Key"]: tag["Value"] for tag in resource["Tags"] or []}
+        if tags.get(TAG) != environment.name:
+            yield at(resource, f"tag {TAG} is {tags.get(TAG)}, expected {environment.name}", "Tags")
+
+
+@rule(
+    id="resources.stacks-wait",
+    requirement="What a stack uses while it works is there before it and goes after it.",
+    risk="A job runs without its permissions or endpoints, or loses them while it is stopped.",
+    remedy="Take the change back.",
+    step="W17",
+    standards={},
+    profile="app",
+)
+def stacks_wait_for_what_they_use(deployment: Deployment) -> Iterator[Violation]:
+    """As the assembly's manifest says; a lone template says nothing of it."""
+    if not deployment.dependencies:
+        return
+    prefix = f"finetune-{environment_of(deployment).name}-"
+    parts = ("identity", "encryption", "network", "storage", "access", "engine")
+    waiting = {
+        "network": {"identity", "encryption"},
+        "storage": {"identity", "encryption", "network"},
+        "access": {"identity", "encryption", "network", "storage"},
+        # The submitter needs its permissions, and reaches S3 and DynamoDB through the storage's
+        # endpoints; no value of these passes.
+        "engine": {"access", "storage"},
+    }
+    for stack in sorted(deployment.templates):
+        part = stack.removeprefix(prefix)
+        # A job runs with the permissions until it ends.
+        needed = set(parts) if part.startswith("job-") else waiting.get(part, set())
+        for each in sorted(needed):
+            if prefix + each not in deployment.dependencies.get(stack, ()):
+                yield of_the_whole(f"{part} does not wait for {each}")

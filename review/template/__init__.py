@@ -1,0 +1,1 @@
+"""The template model: what templates would deploy, with nothing left to resolve."""
