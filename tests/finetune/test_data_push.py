@@ -72,7 +72,7 @@ def test_the_lock_file_records_what_was_pushed(
         "key": key_of(data),
         "bytes": data.stat().st_size,
         "records": 10,
-        "check": {"version": "1", "model_family": "amazon-nova", "ok": True},
+        "check": {"version": "1", "model_family": "amazon-nova-2", "ok": True},
     }
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import app
-from settings import foundation_models, load_settings
+from settings import load_settings
+from settings.training_checks import model_of
 from tests.security.deployment import Deployment
 
 DIGEST: Final = "0123456789abcdef" * 4
@@ -47,7 +48,7 @@ def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) ->
     """Write a settings file and a lock file with every data set that its jobs name."""
     folder.mkdir(parents=True, exist_ok=True)
     families = {
-        job[field]: foundation_models()[job["base_model"]].family
+        job[field]: _family(job)
         for job in values.get("jobs", {}).values()
         for field in ("dataset", "validation_dataset")
         if field in job
@@ -60,7 +61,7 @@ def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) ->
             "records": 200,
             "check": {
                 "version": "1",
-                "model_family": family.name if family else None,
+                "model_family": family,
                 "ok": True,
                 "at": "2026-11-22T12:00:00Z",
             },
@@ -70,6 +71,13 @@ def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) ->
     (folder / "datasets.lock.json").write_text(json.dumps(lock, indent=2), encoding="utf-8")
     # JSON is YAML.
     (folder / f"{environment}.yaml").write_text(json.dumps(values, indent=2), encoding="utf-8")
+
+
+def _family(job: Mapping[str, Any]) -> str | None:
+    """The family of data sets that a job's base model takes for its method."""
+    model = model_of(job["base_model"])
+    found = model.families.get(job.get("customization_type", "FINE_TUNING")) if model else None
+    return found.name if found else None
 
 
 def synthesise(*, environment: str, directory: Path, outdir: Path) -> Deployment:
