@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from finetune.aws import Connection, aws_errors, error_code, stack_outputs
-from finetune.data_check import CHECK_VERSION, FileCheck
 from finetune.environments import Environment
 from finetune.lock_file import Entry
 from finetune.report import CommandError, ExitCode, failure
+from trainingdata.check import CHECK_VERSION, FileCheck
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 PREFIX = "fine-tuning-datasets"
 """Prefix of all data sets in the data bucket, as in `settings.datasets`."""
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""File names Bedrock takes: letters, digits, `_`, `-` and `.`."""
 PART_BYTES = 16 * 1024 * 1024
 """Size of a part of a multipart upload, and the largest file sent in one request."""
 MAXIMUM_PARTS = 10_000

@@ -72,7 +72,7 @@ def test_the_lock_file_records_what_was_pushed(
         "key": key_of(data),
         "bytes": data.stat().st_size,
         "records": 10,
-        "check": {"version": "1", "model_family": "amazon-nova-2", "ok": True},
+        "check": {"version": "2", "model_family": "amazon-nova-2", "ok": True},
     }
 
 
@@ -84,7 +84,9 @@ def test_settings_accept_the_lock_file_that_a_push_wrote(
     del aws
     run("data", "push", "policy-review", data)
     settings = load_settings(environment="dev", directory=project / "config")
-    assert settings.jobs["policy-review"].training_data.key == key_of(data)
+    pushed = settings.jobs["policy-review"].training_data
+    assert pushed is not None
+    assert pushed.key == key_of(data)
 
 
 def test_pushing_the_same_data_again_uploads_nothing_and_changes_no_file(
@@ -131,8 +133,13 @@ def test_bad_data_is_refused_before_aws_is_asked_and_not_recorded(
     data.write_text(lines() + "\n" + f'{{"{SECRET}": 1}}\n')
     ended = run("data", "push", "policy-review", data, "--json")
     assert ended.code == 1
-    assert ended.ids() == ["data.blank-line", "data.schema-version"]
-    assert [finding["where"]["line"] for finding in ended.answer["findings"]] == [11, 12]
+    assert ended.ids() == [
+        "data.blank-line",
+        "data.schema-version",
+        "data.unknown-field",
+        "data.structure",
+    ]
+    assert [one["where"]["line"] for one in ended.answer["findings"]] == [11, 12, 12, 12]
     assert (aws.calls, lock(project)) == ([], {})
 
 
@@ -308,7 +315,7 @@ def test_missing_credentials_end_with_3(run: Run, data: Path) -> None:
         (["unused", "train.jsonl"], "no-model"),
         (["unused", "train.jsonl", "--model", "no.such-model"], "unknown-model"),
         (
-            ["unused", "train.jsonl", "--model", "meta.llama3-1-8b-instruct-v1:0:128k"],
+            ["unused", "train.jsonl", "--model", "amazon.nova-canvas-v1:0"],
             "unknown-format",
         ),
         (["policy-review", "train.jsonl", "-e", "nowhere"], "settings.missing-file"),
