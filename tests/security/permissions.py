@@ -11,6 +11,7 @@ from functools import cache, cached_property
 
 from settings import Settings
 from tests.security.deployment import Deployment
+from tests.security.methods import grants_of_methods, grants_to_read_logs
 from tests.security.policies import Grant, allow, deny
 
 Conditions = Mapping[str, Mapping[str, object]]
@@ -241,6 +242,7 @@ class Permissions:
         job_tag = "BedrockModelCustomizationJobArn"
         return (
             self._trains
+            | grants_of_methods(self._deployment)
             | self._data_key_through_s3("kms:Decrypt", "kms:GenerateDataKey")
             | self._model_key_through_bedrock
             | (
@@ -732,7 +734,7 @@ class Permissions:
             }
 
         if self.settings.network.scoped_s3_endpoint_policy:
-            s3 = through(self._trains, "customization")
+            s3 = through(self._trains | grants_to_read_logs(self._deployment), "customization")
             s3 |= through(self._may_look_for_datasets, "submitter")
         else:
             s3 = allow("s3:*", by="*", on="*")

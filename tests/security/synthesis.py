@@ -38,7 +38,43 @@ EVERY_OPTION: Final[Mapping[str, Any]] = {
             "dataset": "reviews",
             "validation_dataset": "held-back",
             "hyperparameters": {"epochCount": 2},
-        }
+        },
+        "distilled": {
+            "base_model": "amazon.nova-micro-v1:0:128k",
+            "customization_type": "DISTILLATION",
+            "distillation": {
+                "teacher": "amazon.nova-pro-v1:0",
+                "inference_profile": {
+                    "id": "us.amazon.nova-pro-v1:0",
+                    "regions": ["us-east-1", "us-west-2"],
+                },
+                "maximum_response_tokens": 1000,
+            },
+            "invocation_logs": {
+                "bucket": "logs-of-calls",
+                "prefix": "bedrock/AWSLogs",
+                "key": "arn:aws:kms:us-east-1:111122223333:key/logs-of-calls",
+                "use_responses": True,
+                "match": "any",
+                "filters": [
+                    {"key": "project", "equals": "support"},
+                    {"key": "stage", "not_equals": "test"},
+                ],
+            },
+        },
+        "reinforced": {
+            "base_model": "amazon.nova-2-lite-v1:0:256k",
+            "customization_type": "REINFORCEMENT_FINE_TUNING",
+            "reinforcement": {"grader_function": "reward-for-answers:live"},
+            "dataset": "questions",
+            "hyperparameters": {"epochCount": 2, "learningRate": 1e-5, "reasoningEffort": "high"},
+        },
+        "further": {
+            "base_model": "arn:aws:bedrock:us-east-1:111122223333:custom-model/"
+            "amazon.nova-pro-v1:0:300k/abcdefghij12",
+            "base_model_key": "arn:aws:kms:us-east-1:111122223333:key/older-models",
+            "dataset": "more-reviews",
+        },
     },
 }
 """Correct settings that take the other side of what the settings of dev take by default."""
