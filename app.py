@@ -17,7 +17,9 @@ if _NODE.exists():
 from aws_cdk import App  # noqa: E402
 
 from bedrock_finetuning.function_assets import FunctionAssetError  # noqa: E402
-from settings import SettingsError, load_settings, render  # noqa: E402
+from settings import Settings, SettingsError, load_settings, render  # noqa: E402
+from settings.cost import costs_of, in_one_line  # noqa: E402
+from settings.remarks import remarks as remarks_on_settings  # noqa: E402
 from stacks.environment import build_environment  # noqa: E402
 from stacks.gates import REPORT, add_gates, remarks  # noqa: E402
 
@@ -27,7 +29,7 @@ DEFAULT_ENVIRONMENT = "dev"
 CONFIG = ROOT / "config"
 
 
-def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None:
+def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> Settings:
     """Adds the stacks of the chosen environment to the app, and the gates they must pass.
 
     The environment is the context value `environment`, or `FINETUNE_ENVIRONMENT`, or `dev`.
@@ -36,6 +38,9 @@ def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None
         app: The app to build into.
         directory: Where the settings files and the lock file of the datasets are.
         gates: Whether synth runs the nag packs; tests of one property do without.
+
+    Returns:
+        The settings of the environment.
 
     Raises:
         SettingsError: The settings are wrong; it holds every finding.
@@ -49,6 +54,7 @@ def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None
     build_environment(app, settings=settings)
     if gates:
         add_gates(app)
+    return settings
 
 
 # What the CLI tells an app besides cdk.json: templates are the same with it and without.
@@ -67,9 +73,11 @@ def new_app(*, outdir: str | None = None, **context: object) -> App:
 def main() -> int:
     """Synthesises the app and returns the exit code: 0, 1 for gates not passed, 2 for settings."""
     app = new_app()
+    # As the command line reads it.
+    directory = Path(os.environ.get("FINETUNE_CONFIG", CONFIG))
     try:
-        # As the command line reads it.
-        build_app(app, directory=Path(os.environ.get("FINETUNE_CONFIG", CONFIG)))
+        settings = build_app(app, directory=directory)
+        cost = in_one_line(costs_of(settings=settings, directory=directory))
     except SettingsError as error:
         print(render(error), file=sys.stderr)
         return 2
@@ -82,6 +90,11 @@ def main() -> int:
         print(str(error).split("\n    at ", maxsplit=1)[0], file=sys.stderr)
         print(f"synth failed: see {app.outdir}/{REPORT}", file=sys.stderr)
         return 1
+    for known in remarks_on_settings(settings):
+        print(
+            f"warning: {known.field}: {known.text} [{known.id}]\n  do: {known.fix}", file=sys.stderr
+        )
+    print(cost, file=sys.stderr)
     open_remarks = remarks(Path(app.outdir))
     for remark in open_remarks:
         print(remark, file=sys.stderr)
