@@ -1,5 +1,6 @@
 """`finetune data check`: the check of data sets, and what is said of it."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +76,7 @@ def check_one(
     output: Output,
     training: bool = True,
     core: bool = False,
+    sensitive: bool = True,
     first: int | None = None,
     digest: bool = False,
 ) -> "FileCheck":
@@ -85,14 +87,7 @@ def check_one(
     from trainingdata.check import FileChangedError, check_file  # noqa: PLC0415 loaded when used
 
     try:
-        if not path.is_file():
-            raise failure(
-                code=ExitCode.USAGE,
-                id="unreadable-file",
-                message="there is no such file" if not path.exists() else "this is not a file",
-                fix="check the path; data is read from a file, not from a pipe or a folder",
-                where={"file": str(path)},
-            )
+        require_file(path)
         size = path.stat().st_size
         with progress_bar(what=f"checking {path.name}", total=size, output=output) as progress:
             return check_file(
@@ -100,6 +95,7 @@ def check_one(
                 limits=limits,
                 training=training,
                 core=core,
+                sensitive=sensitive,
                 digest=digest,
                 counted=False,
                 shown=first,
@@ -121,6 +117,20 @@ def check_one(
             fix="check it again when nothing writes to it any more",
             where={"file": str(path)},
         ) from error
+
+
+def require_file(path: Path) -> None:
+    """Raise `CommandError` for what is not a file that can be read."""
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise failure(
+            code=ExitCode.USAGE,
+            id="unreadable-file",
+            message="there is no such file"
+            if not path.exists()
+            else "the file cannot be read, or is none",
+            fix="check the path and its permissions; a pipe or a folder cannot be read",
+            where={"file": str(path)},
+        )
 
 
 def findings_of(path: Path, check: "FileCheck") -> list[Finding]:

@@ -79,6 +79,121 @@ def check(
 
 
 @app.command()
+def convert(
+    *,
+    file: Annotated[Path, typer.Argument(help="CSV, JSON or JSON Lines.")],
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="The data set to write.")],
+    model: ModelOption,
+    method: MethodOption = Method.FINE_TUNING,
+    prompt_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column with what is asked.")
+    ] = None,
+    completion_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column with the answer.")
+    ] = None,
+    system_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Column with the system prompt.")
+    ] = None,
+    system: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="System prompt for every record that has none."),
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave rows out that make no record.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a data set in the format of a model from a table or from records of other tools.
+
+    Columns are found by their common names (prompt, question, instruction, ...; completion,
+    answer, output, ...), and conversations as `messages` or `conversations`.
+    """
+    from finetune.data_make import convert_file  # noqa: PLC0415 loaded when used
+    from trainingdata.convert import Columns  # noqa: PLC0415
+
+    columns = Columns(prompt=prompt_column, completion=completion_column, system=system_column)
+    run_command(
+        command="data convert",
+        as_json=as_json,
+        action=lambda output: convert_file(
+            output=output,
+            path=file,
+            target=to,
+            model=model,
+            method=method,
+            columns=columns,
+            system=system,
+            skip_bad=skip_bad,
+            force=force,
+        ),
+    )
+
+
+@app.command()
+def split(
+    *,
+    file: Annotated[Path, typer.Argument(help="The data set, one JSON record on each line.")],
+    model: ModelOption,
+    method: MethodOption = Method.FINE_TUNING,
+    validation: Annotated[
+        float,
+        typer.Option(
+            "--validation",
+            metavar="SHARE",
+            min=0,
+            help="Share of the records for validation; a number of records from 1 on.",
+        ),
+    ] = 0.1,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed parts differently.")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that exist.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Part a data set into FILE.train.jsonl and FILE.validation.jsonl, without leakage.
+
+    Records that are the same, nearly the same or ask the same stay together. The same data and
+    seed are always parted in the same way.
+    """
+    from finetune.data_make import split_file  # noqa: PLC0415 loaded when used
+
+    run_command(
+        command="data split",
+        as_json=as_json,
+        action=lambda output: split_file(
+            output=output,
+            path=file,
+            model=model,
+            method=method,
+            share=validation,
+            seed=seed,
+            force=force,
+        ),
+    )
+
+
+@app.command()
+def show(
+    *,
+    file: Annotated[Path, typer.Argument(help="The data set, one JSON record on each line.")],
+    model: ModelOption,
+    method: MethodOption = Method.FINE_TUNING,
+    line: Annotated[int, typer.Option("--line", min=1, help="First line to show.")] = 1,
+    records: Annotated[int, typer.Option("--records", min=0, help="Records to show.")] = 3,
+    as_json: JsonOption = False,
+) -> None:
+    """Print records of a data set, and a histogram of their lengths. This shows data."""
+    from finetune.data_show import show_file  # noqa: PLC0415 loaded when used
+
+    run_command(
+        command="data show",
+        as_json=as_json,
+        action=lambda output: show_file(
+            output=output, path=file, model=model, method=method, line=line, records=records
+        ),
+    )
+
+
+@app.command()
 def push(
     *,
     name: Annotated[str, typer.Argument(help="Name by which jobs refer to the data set.")],

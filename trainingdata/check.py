@@ -83,6 +83,7 @@ def check_file(
     limits: DataLimits,
     training: bool = True,
     core: bool = False,
+    sensitive: bool = True,
     digest: bool = False,
     counted: bool = True,
     shown: int | None = None,
@@ -93,11 +94,12 @@ def check_file(
 
     `training` is False for a file that is used only for validation, to which the least number of
     records does not apply. `core` leaves out what a job does not fail with: duplicates, secrets,
-    personal data. `counted` is False when the number of records is judged together with another
-    file's (see `judge_counts`). `processes` is how many to use; None for one a processor. Raises
-    OSError when the file cannot be read, and `FileChangedError` when it changes meanwhile.
+    personal data; `sensitive` is False to leave out only the last two. `counted` is False when the
+    number of records is judged together with another file's (see `judge_counts`). `processes` is
+    how many to use; None for one a processor. Raises OSError when the file cannot be read, and
+    `FileChangedError` when it changes meanwhile.
     """
-    work = Work(limits=limits, likeness=not core, sensitive=not core)
+    work = Work(limits=limits, likeness=not core, sensitive=sensitive and not core)
     check = FileCheck()
     if shown is not None:
         check.tally.shown = shown

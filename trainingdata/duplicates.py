@@ -55,6 +55,10 @@ class Near:
 
     def like(self, sketch: Numbers) -> int | None:
         """The index of a record that was added and is nearly the same; None when none is."""
+        return next(self.all_like(sketch), None)
+
+    def all_like(self, sketch: Numbers) -> Iterator[int]:
+        """Yield the indexes of records that were added and are nearly the same, each once."""
         tried: set[int] = set()
         for band, key in self._keys(sketch):
             index = self._bands[band].get(key)
@@ -62,8 +66,7 @@ class Near:
                 continue
             tried.add(index)
             if equal_numbers(self._records.sketch(index), sketch) >= _EQUAL:
-                return index
-        return None
+                yield index
 
     def add(self, index: int) -> None:
         """Let later records be found like this one."""

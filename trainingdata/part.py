@@ -130,7 +130,7 @@ class PartCheck:
             facts = self._format.explain(record, report)
             findings += report.findings
         for finding in findings:
-            part.tally.add(_at(finding, line=number))
+            part.tally.add(at_line(finding, line=number))
         return facts
 
     def _take(self, facts: Facts, *, line: Line, begin: int, part: Part) -> None:
@@ -192,7 +192,8 @@ class PartCheck:
                 part.buckets.setdefault(bucket, part.lines)
 
 
-def _at(finding: DataFinding, *, line: int) -> DataFinding:
+def at_line(finding: DataFinding, *, line: int) -> DataFinding:
+    """The finding with its line."""
     return DataFinding(
         kind=finding.kind,
         message=finding.message,

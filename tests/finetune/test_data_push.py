@@ -184,17 +184,84 @@ def test_a_failed_upload_leaves_no_parts_and_no_entry(
     assert (aws.uploads, aws.objects, lock(project)) == ({}, {}, {})
 
 
-def test_an_interrupted_upload_leaves_no_parts_and_no_entry(
-    run: Run, aws: FakeAws, data: Path, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(_: dict[str, Any]) -> None:
-        raise KeyboardInterrupt
+def interrupted_push(*, run: Run, aws: FakeAws, data: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Push in parts, interrupted at the sixth; return how many parts arrived."""
+    monkeypatch.setattr(data_push, "PART_BYTES", 100)
+    monkeypatch.setattr(data_push, "UPLOADS_AT_ONCE", 1)  # else chance says which parts arrive
 
-    monkeypatch.setattr(data_push, "PART_BYTES", 300)
-    aws.before["CompleteMultipartUpload"] = interrupt
+    def interrupt(arguments: dict[str, Any]) -> None:
+        if arguments["PartNumber"] == 6:
+            raise KeyboardInterrupt
+
+    aws.before["UploadPart"] = interrupt
     ended = run("data", "push", "policy-review", data, "--json")
     assert (ended.code, ended.ids()) == (130, ["interrupted"])
-    assert (aws.uploads, lock(project)) == ({}, {})
+    del aws.before["UploadPart"]
+    aws.calls.clear()
+    (note,) = (data.parent / "cache").rglob("*.json")
+    return len(json.loads(note.read_text())["parts"])
+
+
+def test_an_interrupted_upload_leaves_no_entry_and_goes_on_where_it_stopped(
+    run: Run, aws: FakeAws, data: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    assert lock(project) == {}
+    assert run("data", "push", "policy-review", data).code == 0
+    parts = -(-data.stat().st_size // 100)
+    assert 0 < arrived < parts
+    assert aws.names().count("UploadPart") == parts - arrived
+    assert "CreateMultipartUpload" not in aws.names()
+    assert aws.objects[key_of(data)].body == data.read_bytes()
+    assert aws.uploads == {}
+    assert not list((project / "cache").rglob("*.json"))
+
+
+def test_an_interrupted_upload_that_is_gone_begins_anew(
+    run: Run, aws: FakeAws, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    aws.uploads.clear()
+
+    def only_known(arguments: dict[str, Any]) -> None:
+        if arguments["UploadId"] not in aws.uploads:
+            raise RefusalError("NoSuchUpload", status=404)
+
+    aws.before["UploadPart"] = only_known
+    assert run("data", "push", "policy-review", data).code == 0
+    assert aws.names().count("CreateMultipartUpload") == 1
+    assert aws.objects[key_of(data)].body == data.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no JSON", '{"upload_id": 1}'])
+def test_a_broken_note_of_an_upload_is_as_good_as_none(
+    *,
+    run: Run,
+    aws: FakeAws,
+    data: Path,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    (note,) = (project / "cache").rglob("*.json")
+    note.write_text(text)
+    assert run("data", "push", "policy-review", data).code == 0
+    assert aws.objects[key_of(data)].body == data.read_bytes()
+
+
+def test_the_note_of_an_upload_holds_nothing_of_the_data(
+    run: Run, aws: FakeAws, data: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    (note,) = (project / "cache").rglob("*.json")
+    assert set(json.loads(note.read_text())) == {
+        "bucket",
+        "key",
+        "part_bytes",
+        "upload_id",
+        "parts",
+    }
 
 
 @pytest.mark.parametrize("part_bytes", [300, 10_000_000])
