@@ -77,11 +77,11 @@ def cost(
         except SettingsError as error:
             raise CommandError(
                 code=ExitCode.USAGE,
-                findings=[_finding(each.as_json()) for each in error.findings],
+                findings=[finding_of(each.as_json()) for each in error.findings],
             ) from error
         result = _tell(output, costs, serve=serve, hours=duration, units=units)
         over = [
-            _finding(each.as_json())
+            finding_of(each.as_json())
             for each in over_budget(costs, file=str(config / f"{environment}.yaml"))
         ]
         if over:
@@ -216,7 +216,8 @@ def _line(line: "Line") -> dict[str, object]:
     }
 
 
-def _finding(values: Mapping[str, object]) -> Finding:
+def finding_of(values: Mapping[str, object]) -> Finding:
+    """A finding of the settings as a command tells it."""
     where = values["where"]
     return Finding(
         id=str(values["id"]),
