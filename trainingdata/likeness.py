@@ -89,7 +89,9 @@ def _bins(hashes: list[int]) -> Numbers:
         # The least of a bin is among the least of all but for one bin in many: a bin that is
         # empty then is empty in the sketches of its like too, or costs one number in 32.
         cut = _HIGHEST // (len(hashes) // _KEPT)
-        hashes = [one for one in hashes if -cut < one < cut]
+        low = [one for one in hashes if -cut < one < cut]
+        # A text that repeats itself has few hashes, and perhaps no low one.
+        hashes = low if len(low) > _KEPT // 2 else hashes
     least: dict[int, int] = {}
     get = least.get
     for one in hashes:
