@@ -20,6 +20,7 @@ COMMANDS = {
     "jobs": "finetune.job_commands:jobs",
     "watch": "finetune.job_commands:watch",
     "stop": "finetune.job_commands:stop",
+    "init": "finetune.init:init",
     "models": "finetune.models:app",
     "cost": "finetune.cost:cost",
     "doctor": "finetune.doctor:doctor",
