@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import app
 from customization.request import JobRequest
 from tests.security.controls import (
     JOB,
@@ -16,7 +18,7 @@ from tests.security.controls import (
     roles_may_do_only_this,
 )
 from tests.security.deployment import Deployment
-from tests.security.synthesis import EVERY_OPTION
+from tests.security.synthesis import EVERY_OPTION, write_settings
 
 VariantMaker = Callable[[Mapping[str, Any]], Deployment]
 MANAGED = "AWS::IAM::ManagedPolicy"
@@ -200,3 +202,14 @@ def test_two_jobs_that_need_the_same_say_it_once(variant: VariantMaker) -> None:
         "InvokeTheGrader2",
     ]
     assert roles_may_do_only_this(made) == []
+
+
+@pytest.mark.slow
+def test_every_method_passes_the_gates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_settings(tmp_path / "config", "dev", EVERY_OPTION)
+    monkeypatch.setenv("CDK_OUTDIR", str(tmp_path / "out"))
+    monkeypatch.setenv("FINETUNE_CONFIG", str(tmp_path / "config"))
+
+    assert app.main() == 0, capsys.readouterr().err
