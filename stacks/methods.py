@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from aws_cdk import aws_iam as iam
@@ -87,17 +88,15 @@ def statements_of_methods(scope: Construct, *, settings: Settings) -> list[iam.P
 
 def _distinct(groups: Iterable[Sequence[iam.PolicyStatement]]) -> list[iam.PolicyStatement]:
     """Statements that say the same once; the sids of others are told apart by numbers."""
-    kept: list[iam.PolicyStatement] = []
-    seen: list[object] = []
-    sids: dict[str, int] = {}
-    for statement in (each for group in groups for each in group):
-        said = statement.to_statement_json()
-        if said in seen:
-            continue
-        seen.append(said)
-        sid = str(statement.sid)
-        sids[sid] = sids.get(sid, 0) + 1
-        if sids[sid] > 1:
-            statement.sid = f"{sid}{sids[sid]}"
-        kept.append(statement)
+    said = {
+        json.dumps(each.to_statement_json(), sort_keys=True): each
+        for group in groups
+        for each in group
+    }
+    kept = list(said.values())
+    sids = [str(each.sid) for each in kept]
+    for number, statement in enumerate(kept):
+        earlier = sids[:number].count(sids[number])
+        if earlier:
+            statement.sid = f"{sids[number]}{earlier + 1}"
     return kept

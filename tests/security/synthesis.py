@@ -39,6 +39,13 @@ EVERY_OPTION: Final[Mapping[str, Any]] = {
             "validation_dataset": "held-back",
             "hyperparameters": {"epochCount": 2},
         },
+    },
+}
+"""Correct settings that take the other side of what the settings of dev take by default."""
+
+EVERY_METHOD: Final[Mapping[str, Any]] = {
+    **VALUES,
+    "jobs": {
         "distilled": {
             "base_model": "amazon.nova-micro-v1:0:128k",
             "customization_type": "DISTILLATION",
@@ -77,7 +84,7 @@ EVERY_OPTION: Final[Mapping[str, Any]] = {
         },
     },
 }
-"""Correct settings that take the other side of what the settings of dev take by default."""
+"""Correct settings with a job of each method that is not plain fine-tuning."""
 
 
 def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) -> None:

@@ -18,11 +18,11 @@ from tests.security.controls import (
     roles_may_do_only_this,
 )
 from tests.security.deployment import Deployment
-from tests.security.synthesis import EVERY_OPTION, write_settings
+from tests.security.synthesis import EVERY_METHOD, write_settings
 
 VariantMaker = Callable[[Mapping[str, Any]], Deployment]
 MANAGED = "AWS::IAM::ManagedPolicy"
-JOBS: Mapping[str, Any] = {"jobs": EVERY_OPTION["jobs"]}
+JOBS: Mapping[str, Any] = {"jobs": EVERY_METHOD["jobs"]}
 POLICY = {
     "Description": "Asks teachers and graders, and reads what jobs learn from besides datasets"
 }
@@ -143,7 +143,7 @@ def read_again(deployment: Deployment, job: str) -> JobRequest:
 
 
 def test_the_submitter_takes_every_request(methods: Deployment) -> None:
-    for job in EVERY_OPTION["jobs"]:
+    for job in EVERY_METHOD["jobs"]:
         arguments = read_again(methods, job).create_arguments(attempt=1)
         assert arguments["jobName"].startswith(f"test-{job}-")
     typed = read_again(methods, "reinforced").request["customizationConfig"]["rftConfig"]
@@ -155,7 +155,7 @@ def test_the_submitter_takes_every_request(methods: Deployment) -> None:
 
 
 def test_another_teacher_grader_or_filter_trains_anew(variant: VariantMaker) -> None:
-    jobs = EVERY_OPTION["jobs"]
+    jobs = EVERY_METHOD["jobs"]
     logs = jobs["distilled"]["invocation_logs"]
     changed = variant(
         {
@@ -190,7 +190,7 @@ def test_a_grader_by_name_is_the_accounts_own(methods: Deployment) -> None:
 
 
 def test_two_jobs_that_need_the_same_say_it_once(variant: VariantMaker) -> None:
-    jobs = EVERY_OPTION["jobs"]
+    jobs = EVERY_METHOD["jobs"]
     other = {**jobs["reinforced"], "reinforcement": {"grader_function": "another"}}
     made = variant(
         {"jobs": {"one": jobs["reinforced"], "two": {**jobs["reinforced"], "run": 2}, "x": other}}
@@ -208,7 +208,7 @@ def test_two_jobs_that_need_the_same_say_it_once(variant: VariantMaker) -> None:
 def test_every_method_passes_the_gates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_settings(tmp_path / "config", "dev", EVERY_OPTION)
+    write_settings(tmp_path / "config", "dev", EVERY_METHOD)
     monkeypatch.setenv("CDK_OUTDIR", str(tmp_path / "out"))
     monkeypatch.setenv("FINETUNE_CONFIG", str(tmp_path / "config"))
 
