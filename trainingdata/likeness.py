@@ -10,7 +10,8 @@ for it bring NumPy and keep an object for each.
 import hashlib
 import zlib
 from array import array
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import chain, pairwise
 from typing import TypeAlias
 
 from trainingdata.formats.base import Facts
@@ -28,7 +29,7 @@ _KEPT = 512
 """Sequences of a record that are looked at, about: enough to fill every bin."""
 _VOCABULARY = 200_000
 """Words whose codes are remembered."""
-_HIGHEST = 1 << 63
+_HIGHEST = (1 << 32, 0)
 
 
 class _Codes(dict[str, int]):
@@ -37,7 +38,7 @@ class _Codes(dict[str, int]):
     def __missing__(self, word: str) -> int:
         if len(self) >= _VOCABULARY:
             self.clear()
-        code = self[word] = zlib.crc32(word.encode("utf-8", "surrogatepass"))
+        code = self[word] = zlib.crc32(word.lower().encode("utf-8", "surrogatepass"))
         return code
 
 
@@ -60,42 +61,45 @@ class Likeness:
         digest.update("\1".join(("", *facts.texts[facts.asked :])).encode("utf-8", "surrogatepass"))
         return int.from_bytes(digest.digest()), int.from_bytes(asked)
 
-    def sketch(self, facts: Facts) -> Numbers:
+    def sketch(self, facts: Facts, words: Sequence[Sequence[str]]) -> Numbers:
         """The sketch of a record's texts without its system prompts, which many records share.
 
-        All zero, and so like no other, for records with media: texts about two pictures may well
-        be the same.
+        `words` are those of each text. All zero, and so like no other, for records with media:
+        texts about two pictures may well be the same.
         """
         if facts.media:
             return array("I", bytes(4 * SKETCH))
-        text = " ".join(facts.texts[facts.system :]).lower()
-        words = text.split()
-        if len(words) * 20 < len(text):
+        said = list(chain.from_iterable(words[facts.system :]))
+        length = facts.characters
+        size = 3
+        if len(said) * 20 < length:
             # Scripts without spaces between words: characters, in longer sequences.
-            codes = list(map(ord, "".join(words)))
-            hashes = list(map(hash, zip(codes, codes[1:], codes[2:], codes[3:], codes[4:])))  # noqa: B905 the shortest ends it
-        else:
-            codes = list(map(self._codes.__getitem__, words))
-            hashes = list(map(hash, zip(codes, codes[1:], codes[2:])))  # noqa: B905 the shortest ends it
-        if len(codes) < LEAST_WORDS:
-            whole = zlib.crc32(" ".join(words).encode("utf-8", "surrogatepass"))
+            size = 5
+            said = list("".join(said))
+        if len(said) < LEAST_WORDS:
+            whole = zlib.crc32(" ".join(said).lower().encode("utf-8", "surrogatepass"))
             return array("I", [whole | 1] * SKETCH)
-        return _bins(hashes)
+        return _bins(list(map(self._codes.__getitem__, said)), size=size)
 
 
-def _bins(hashes: list[int]) -> Numbers:
-    """The least hash of each bin, as 32 bits that are never zero."""
-    if len(hashes) > 2 * _KEPT:
-        # The least of a bin is among the least of all but for one bin in many: a bin that is
-        # empty then is empty in the sketches of its like too, or costs one number in 32.
-        cut = _HIGHEST // (len(hashes) // _KEPT)
-        low = [one for one in hashes if -cut < one < cut]
-        # A text that repeats itself has few hashes, and perhaps no low one.
-        hashes = low if len(low) > _KEPT // 2 else hashes
-    least: dict[int, int] = {}
+def _bins(codes: list[int], *, size: int) -> Numbers:
+    """The least sequence of each bin, as 32 bits that are never zero.
+
+    Sequences are ordered by the code of their first word, and by their hash where that is the
+    same. So of a long text only those need be looked at that begin with a word of a low code: the
+    least of a bin is among them, but for the few bins that they leave empty.
+    """
+    starts: Sequence[int] = range(len(codes) - size + 1)
+    if len(codes) > 2 * _KEPT:
+        cut = (1 << 32) // (len(codes) // _KEPT)
+        low = [at for at, code in enumerate(codes[: 1 - size]) if code < cut]
+        # A text that repeats itself has few words, and perhaps no low one.
+        starts = low if len(low) > _KEPT // 2 else starts
+    least: dict[int, tuple[int, int]] = {}
     get = least.get
-    for one in hashes:
-        bin_, value = one & (SKETCH - 1), abs(one) >> 5
+    for at in starts:
+        one = hash(tuple(codes[at : at + size]))
+        bin_, value = one & (SKETCH - 1), (codes[at], one)
         if value < get(bin_, _HIGHEST):
             least[bin_] = value
     filled = sorted(least)
@@ -108,5 +112,5 @@ def _bins(hashes: list[int]) -> Numbers:
     return array("I", numbers)
 
 
-def _short(value: int, distance: int) -> int:
-    return hash((value, distance)) & 0xFFFFFFFF | 1
+def _short(value: tuple[int, int], distance: int) -> int:
+    return hash((*value, distance)) & 0xFFFFFFFF | 1

@@ -164,12 +164,15 @@ class PartCheck:
             )
         if facts.media:
             self._take_media(facts, part=part)
+        if self._likeness is None and self._scanner is None:
+            return
+        words = [text.split() for text in facts.texts]
         if self._likeness is not None:
             part.places.append(number)
             part.digests.extend(self._likeness.digests(facts))
-            part.sketches.extend(self._likeness.sketch(facts))
+            part.sketches.extend(self._likeness.sketch(facts, words))
         if self._scanner is not None:
-            for index, kind in self._scanner.scan(facts.texts):
+            for index, kind in self._scanner.scan(facts.texts, words):
                 field = self._field(facts, index, line=line, begin=begin)
                 part.tally.add(kind.finding(line=number, field=field))
 

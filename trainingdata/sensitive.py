@@ -17,12 +17,16 @@ from trainingdata.findings import DataFinding
 if TYPE_CHECKING:
     from detect_secrets.plugins.base import BasePlugin
 
+_SHORTEST = 20
+"""Characters of the shortest token, an AWS access key id."""
 _RUN = re.compile(r"[A-Za-z0-9_+/=.:@~-]{20,}")
-"""Where tokens are: the shortest, an AWS access key id, has 20 characters."""
+"""Where tokens are."""
 _WINDOW, _OVERLAP = 4096, 512
 """A longer run is looked at in pieces, each token in one of them whole."""
 _DIGITS = re.compile(r"[0-9](?:[ ().-]{0,2}[0-9]){7,22}")
-_IBAN = re.compile(r"\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b")
+_BEFORE_DIGITS = 20
+"""Characters of a bank account before its longest run of digits, spaces included."""
 _NATIONAL_PHONE = re.compile(r"\(?[0-9]{3}\)?[ .-]{1,2}[0-9]{3}[ .-][0-9]{4}")
 _SOCIAL_SECURITY = re.compile(r"(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}")
 """Numbers that can have been given out; https://www.ssa.gov/employer/randomization.html"""
@@ -121,24 +125,28 @@ class Scanner:
         self._basic_auth = plugin("basic_auth", "BasicAuthDetector")
         self._private_key = plugin("private_key", "PrivateKeyDetector")
 
-    def scan(self, texts: Sequence[str]) -> Iterator[tuple[int, Kind]]:
-        """Yield each kind that a text holds once, with the text's index."""
+    def scan(
+        self, texts: Sequence[str], words: Sequence[Sequence[str]]
+    ) -> Iterator[tuple[int, Kind]]:
+        """Yield each kind that a text holds once, with the text's index.
+
+        `words` are those of each text, parted at white space.
+        """
         for index, text in enumerate(texts):
             found: dict[Kind, None] = {}
-            self._scan_text(text, found)
+            self._scan_text(text, words[index], found)
             for kind in found:
                 yield index, kind
 
-    def _scan_text(self, text: str, found: dict[Kind, None]) -> None:
-        for match in _RUN.finditer(text):
-            self._scan_run(text, match.start(), match.end(), found)
+    def _scan_text(self, text: str, words: Sequence[str], found: dict[Kind, None]) -> None:
+        # Tokens are long, and nearly all words are not: most texts are done with here.
+        if max(map(len, words), default=0) >= _SHORTEST and _RUN.search(text):
+            for match in _RUN.finditer(text):
+                self._scan_run(text, match.start(), match.end(), found)
         if "@" in text:
             self._scan_at_signs(text, found)
         for match in _DIGITS.finditer(text):
             self._scan_digits(text, match.start(), match.group(), found)
-        for match in _IBAN.finditer(text):
-            if self._validators.iban(match.group().replace(" ", "")) is True:
-                found[IBAN] = None
         for begin in _BLOCK_BEGINS:
             at = text.find(begin)
             if at >= 0 and any(self._private_key.analyze_string(text[max(0, at - 40) : at + 40])):
@@ -175,6 +183,8 @@ class Scanner:
             at = text.find("@", at + 1)
 
     def _scan_digits(self, text: str, start: int, run: str, found: dict[Kind, None]) -> None:
+        if IBAN not in found:
+            self._scan_account(text, start, found)
         digits = "".join(character for character in run if character.isdigit())
         if 13 <= len(digits) <= 19 and CARD not in found and self._is_card(digits):
             found[CARD] = None
@@ -192,6 +202,19 @@ class Scanner:
             before != text[max(0, start - 2) : start] and _NATIONAL_PHONE.fullmatch(f"({run}")
         ):
             self._phone(digits, region="US", found=found)
+
+    def _scan_account(self, text: str, start: int, found: dict[Kind, None]) -> None:
+        """Look for a bank account around digits: each has eight or more of them in a row."""
+        first = max(0, start - _BEFORE_DIGITS)
+        for match in _IBAN.finditer(text, first, start + 40):
+            before = text[max(0, match.start() - 1) : match.start()]
+            if match.end() > start and not before.isalnum():
+                number = match.group().replace(" ", "")
+                # What follows in capitals may have been taken for a part of it.
+                for length in range(len(number), 14, -1):
+                    if self._validators.iban(number[:length]) is True:
+                        found[IBAN] = None
+                        return
 
     def _is_card(self, digits: str) -> bool:
         validators = self._validators
