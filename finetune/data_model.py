@@ -37,25 +37,30 @@ MethodOption = Annotated[Method, typer.Option("--method", help="How the model is
 
 
 def family_of(*, model: str, method: str) -> "DatasetFamily":
-    """How the data of a method must look for a base model; `method` is the API's name.
+    """How the data of a method must look for a base model, or for a model of one's own.
 
-    Raises `CommandError` for a model that is not in the catalogue, and for a method whose data
-    is of a kind this app does not support.
+    `method` is the API's name. Raises `CommandError` for a model that is not in the catalogue, and
+    for a method whose data is of a kind this app does not support.
     """
     from settings.base_models import foundation_models  # noqa: PLC0415 slow to load
 
     models = foundation_models()
-    if model not in models:
+    found = models.get(model)
+    if found is None and model.startswith("arn:"):
+        from settings.training_checks import model_of  # noqa: PLC0415 slower still
+
+        found = model_of(model)
+    if found is None:
         raise failure(
             code=ExitCode.USAGE,
             id="unknown-model",
             message=f"there is no base model {model!r} in the table",
             fix=f"use one of: {', '.join(_nearest(model, models))}",
         )
-    for name, family in models[model].families.items():
+    for name, family in found.families.items():
         if name == method:
             return family
-    taken = [str(name) for name in models[model].families]
+    taken = [str(name) for name in found.families]
     raise failure(
         code=ExitCode.USAGE,
         id="unknown-format",

@@ -199,6 +199,18 @@ def test_wrong_use_ends_with_2(run: Run, folder: Path, arguments: list[str], fin
     assert ended.answer["findings"][0]["fix"]
 
 
+def test_a_model_of_ones_own_takes_what_its_base_model_takes(run: Run, folder: Path) -> None:
+    del folder
+    own = (
+        "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/"
+        "abcdefghijkl"
+    )
+    path = write("a.jsonl", good())
+    assert run("data", "check", path, "--model", own).code == 0
+    other = own.replace("custom-model", "imported-model")
+    assert run("data", "check", path, "--model", other, "--json").ids() == ["unknown-model"]
+
+
 def test_a_mistyped_model_is_told_its_nearest(run: Run, folder: Path) -> None:
     del folder
     write("a.jsonl", good())

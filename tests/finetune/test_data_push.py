@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -486,3 +487,30 @@ def test_text_output_names_the_place_and_the_lock_file(run: Run, aws: FakeAws, d
     assert f"uploaded to s3://{BUCKET}/{key_of(data)}" in ended.out
     assert "datasets.lock.json: entry written" in ended.out
     assert ended.err == ""
+
+
+def test_the_submitter_takes_what_a_push_wrote_and_no_other_object(
+    run: Run, aws: FakeAws, data: Path, project: Path
+) -> None:
+    from customization.errors import DataChangedError  # noqa: PLC0415 the functions' own code
+    from submitter.preflight import check_data  # noqa: PLC0415
+
+    run("data", "push", "policy-review", data)
+    entry = lock(project)["policy-review"]
+    stored = aws.objects[entry["key"]]
+    job: Any = SimpleNamespace(
+        dataset_name="policy-review",
+        dataset_digest=entry["sha256"],
+        validation_dataset_digest=None,
+        request={"trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/{entry['key']}"}},
+    )
+
+    def head(**arguments: str) -> dict[str, Any]:
+        assert arguments == {"Bucket": BUCKET, "Key": entry["key"]}
+        return {"Metadata": stored.arguments["Metadata"]}
+
+    s3: Any = SimpleNamespace(head_object=head)
+    check_data(s3=s3, job=job)
+    stored.arguments["Metadata"] = {"sha256": "0" * 64}
+    with pytest.raises(DataChangedError):
+        check_data(s3=s3, job=job)
