@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from bedrock_finetuning.naming import Names
+from customization.identity import ENVIRONMENT_TAG, parse_physical_id
+from customization.jobs import tags_of
 from finetune.aws import Connection, error_code, stack_outputs
 from finetune.report import Level
 
@@ -367,6 +369,32 @@ def names(look: Look) -> Iterator[Found]:
         )
 
 
+def job_names(look: Look) -> Iterator[Found]:
+    """No job of somebody else has a name that the settings' jobs would get."""
+    bedrock = look.client("bedrock")
+    environment = look.settings.environment
+    for job in look.settings.jobs:
+        pages = bedrock.get_paginator("list_model_customization_jobs").paginate(
+            nameContains=f"{environment}-{job}-"
+        )
+        for page in pages:
+            for each in page["modelCustomizationJobSummaries"]:
+                name = each["jobName"]
+                if not parse_physical_id(physical_id=name, environment=environment, job=job):
+                    continue
+                owner = tags_of(bedrock=bedrock, arn=each["jobArn"]).get(ENVIRONMENT_TAG)
+                if owner != environment:
+                    yield Found(
+                        id="job-name-taken",
+                        level="warning",
+                        message=f"Bedrock has a job {name} that this environment did not make: a"
+                        " job of the same content would get its name",
+                        prevents="ConflictException: The provided job name is currently in use",
+                        fix=f"raise jobs.{job}.run when the deployment says so, or rename the job",
+                        where={"property": f"jobs.{job}"},
+                    )
+
+
 def _status(cloudformation: Any, stack: str) -> str | None:  # noqa: ANN401 - a client
     try:
         found = cloudformation.describe_stacks(StackName=stack)["Stacks"]
@@ -433,6 +461,8 @@ def base_models(look: Look) -> Iterator[Found]:
                 fix="choose another base model: see `finetune models --usable`",
                 where=where,
             )
+        if job.distillation is not None:
+            yield from _teacher(bedrock, job.distillation.teacher, setting=f"jobs.{name}")
         offered = details.get("customizationsSupported", [])
         # The API has no value for reinforcement fine-tuning.
         if job.customization_type not in {*offered, "REINFORCEMENT_FINE_TUNING"}:
@@ -445,6 +475,19 @@ def base_models(look: Look) -> Iterator[Found]:
                 fix="choose another base model, method or Region",
                 where=where,
             )
+
+
+def _teacher(bedrock: Any, identifier: str, *, setting: str) -> Iterator[Found]:  # noqa: ANN401 - a client
+    details = bedrock.get_foundation_model(modelIdentifier=identifier)["modelDetails"]
+    if details.get("modelLifecycle", {}).get("status") == "LEGACY":
+        yield Found(
+            id="teacher-legacy",
+            level="warning",
+            message=f"{identifier} is Legacy for this account, and may stop to teach",
+            prevents="ValidationException or AccessDeniedException when the teacher is asked",
+            fix="choose another teacher: see docs/models.md",
+            where={"property": f"{setting}.distillation.teacher"},
+        )
 
 
 def model_access(look: Look) -> Iterator[Found]:
@@ -647,6 +690,7 @@ CHECKS: Final[Mapping[str, Callable[[Look], Iterator[Found]]]] = {
     "bootstrap": bootstrap,
     "denies": denies,
     "names": names,
+    "job-names": job_names,
     "concurrency": concurrency,
     "base-models": base_models,
     "model-access": model_access,

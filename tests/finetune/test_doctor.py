@@ -112,6 +112,7 @@ class Account(FakeAws):
         self.taken: set[str] = set()
         self.key_states: dict[str, str] = {}
         self.lifecycle = "ACTIVE"
+        self.teachers = "ACTIVE"
         self.offered: list[str] = ["FINE_TUNING", "DISTILLATION"]
 
     def session(self, **arguments: Any) -> boto3.Session:
@@ -139,13 +140,14 @@ class Account(FakeAws):
         return {"Stacks": [{**stack, "StackStatus": status}]}
 
     def _on_GetFoundationModel(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        model = foundation_models()[arguments["modelIdentifier"]]
+        identifier = arguments["modelIdentifier"]
+        lifecycle = self.lifecycle if identifier in foundation_models() else self.teachers
         return {
             "modelDetails": {
-                "modelArn": f"arn:aws:bedrock:us-east-1::foundation-model/{model.id}",
-                "modelId": model.id,
+                "modelArn": f"arn:aws:bedrock:us-east-1::foundation-model/{identifier}",
+                "modelId": identifier,
                 "customizationsSupported": self.offered,
-                "modelLifecycle": {"status": self.lifecycle},
+                "modelLifecycle": {"status": lifecycle},
             }
         }
 
@@ -245,6 +247,22 @@ def legacy(account: Account) -> None:
     account.lifecycle = "LEGACY"
 
 
+def legacy_teacher(account: Account) -> None:
+    account.teachers = "LEGACY"
+
+
+def job_of_others(account: Account) -> None:
+    name = "dev-review-0123456789abcdef"
+    arn = f"arn:aws:bedrock:us-east-1:{ACCOUNT}:model-customization-job/{name}"
+    account.answers["ListModelCustomizationJobs"] = {
+        "modelCustomizationJobSummaries": [
+            {"jobName": name, "jobArn": arn},
+            {"jobName": "dev-review-of-mine", "jobArn": f"{arn}x"},
+        ]
+    }
+    account.owner = "somebody"
+
+
 def not_offered(account: Account) -> None:
     account.offered = []
 
@@ -299,6 +317,8 @@ PLANTED: list[tuple[str, Callable[[Account], None], dict[str, Any]]] = [
     ("model-not-in-region", refuse("GetFoundationModel", "ResourceNotFoundException", 404), {}),
     ("model-not-in-region", refuse("GetFoundationModel", "ValidationException"), {}),
     ("model-legacy", legacy, {}),
+    ("teacher-legacy", legacy_teacher, {"jobs": {"distilled": DISTILLED}}),
+    ("job-name-taken", job_of_others, {}),
     ("method-not-offered", not_offered, {}),
     ("model-access-missing",
      answer("GetFoundationModelAvailability", authorizationStatus="NOT_AUTHORIZED"), {}),
@@ -310,7 +330,8 @@ PLANTED: list[tuple[str, Callable[[Account], None], dict[str, Any]]] = [
      answer("GetFoundationModelAvailability", regionAvailability="NOT_AVAILABLE"), {}),
     ("no-models-left", answer("GetServiceQuota", Quota={"Value": 0.0}), {}),
     ("no-jobs-left",
-     answer("ListModelCustomizationJobs", modelCustomizationJobSummaries=[{}] * 10), {}),
+     answer("ListModelCustomizationJobs",
+            modelCustomizationJobSummaries=[{"jobName": "x", "jobArn": "y"}] * 10), {}),
     ("grader-missing", refuse("GetFunctionConfiguration", "ResourceNotFoundException", 404),
      {"jobs": {"graded": GRADED}}),
     ("grader-timeout-short", answer("GetFunctionConfiguration", Timeout=3),
