@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 unexport AWS_PROFILE
 
 SETUP := build/setup.stamp
-PYTHON_SOURCES := app.py settings stacks constructs lambda finetune review rehearsal tests tools benchmarks
+PYTHON_SOURCES := app.py settings stacks constructs lambda finetune review rehearsal trainingdata tests tools benchmarks
 
 .PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all fault-table bench generate clean
 

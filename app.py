@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -18,6 +19,8 @@ from aws_cdk import App  # noqa: E402
 
 from bedrock_finetuning.function_assets import FunctionAssetError  # noqa: E402
 from settings import SettingsError, load_settings, render  # noqa: E402
+from settings.cost import costs_of, in_one_line  # noqa: E402
+from settings.remarks import remarks as remarks_on_settings  # noqa: E402
 from stacks.environment import build_environment  # noqa: E402
 from stacks.gates import REPORT, add_gates, remarks  # noqa: E402
 
@@ -40,15 +43,19 @@ def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None
     Raises:
         SettingsError: The settings are wrong; it holds every finding.
     """
-    environment = (
+    settings = load_settings(environment=environment_of(app), directory=directory)
+    build_environment(app, settings=settings)
+    if gates:
+        add_gates(app)
+
+
+def environment_of(app: App) -> str:
+    """The name of the environment that is chosen."""
+    return str(
         app.node.try_get_context("environment")
         or os.environ.get("FINETUNE_ENVIRONMENT")
         or DEFAULT_ENVIRONMENT
     )
-    settings = load_settings(environment=environment, directory=directory)
-    build_environment(app, settings=settings)
-    if gates:
-        add_gates(app)
 
 
 # What the CLI tells an app besides cdk.json: templates are the same with it and without.
@@ -64,12 +71,26 @@ def new_app(*, outdir: str | None = None, **context: object) -> App:
     )
 
 
+def what_to_know(*, environment: str, directory: Path) -> Iterator[str]:
+    """What is not wrong with the settings but should be known, and what they cost, by lines.
+
+    Raises:
+        SettingsError: The settings, or the own prices beside them, are wrong.
+    """
+    settings = load_settings(environment=environment, directory=directory)
+    for each in remarks_on_settings(settings):
+        yield f"warning: {each.field}: {each.text} [{each.id}]\n  do: {each.fix}"
+    yield in_one_line(costs_of(settings=settings, directory=directory))
+
+
 def main() -> int:
     """Synthesises the app and returns the exit code: 0, 1 for gates not passed, 2 for settings."""
     app = new_app()
+    # As the command line reads it.
+    directory = Path(os.environ.get("FINETUNE_CONFIG", CONFIG))
     try:
-        # As the command line reads it.
-        build_app(app, directory=Path(os.environ.get("FINETUNE_CONFIG", CONFIG)))
+        build_app(app, directory=directory)
+        to_know = list(what_to_know(environment=environment_of(app), directory=directory))
     except SettingsError as error:
         print(render(error), file=sys.stderr)
         return 2
@@ -82,6 +103,8 @@ def main() -> int:
         print(str(error).split("\n    at ", maxsplit=1)[0], file=sys.stderr)
         print(f"synth failed: see {app.outdir}/{REPORT}", file=sys.stderr)
         return 1
+    for line in to_know:
+        print(line, file=sys.stderr)
     open_remarks = remarks(Path(app.outdir))
     for remark in open_remarks:
         print(remark, file=sys.stderr)

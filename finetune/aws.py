@@ -123,6 +123,17 @@ class Connection:
             config=self._config,
         )
 
+    def client(self, service: str) -> Any:  # noqa: ANN401 - typed by whoever asks
+        """Return the client of any other service, by its name in boto3."""
+        make: Any = self._session.client
+        return make(
+            service,
+            region_name=self.region,
+            endpoint_url=self._endpoint,
+            verify=self._verify,
+            config=self._config,
+        )
+
     def s3_as(self, *, role: str) -> "S3Client":
         """Return an S3 client that acts as the role, for an hour."""
         sts = self._session.client(

@@ -10,7 +10,6 @@ import datetime
 import hashlib
 import math
 import os
-import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from finetune.aws import Connection, aws_errors, error_code, stack_outputs
-from finetune.data_check import CHECK_VERSION, FileCheck
 from finetune.environments import Environment
 from finetune.lock_file import Entry
 from finetune.report import CommandError, ExitCode, failure
+from finetune.unfinished import Unfinished
+from trainingdata.check import CHECK_VERSION, FileCheck
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 
 PREFIX = "fine-tuning-datasets"
 """Prefix of all data sets in the data bucket, as in `settings.datasets`."""
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""File names Bedrock takes: letters, digits, `_`, `-` and `.`."""
 PART_BYTES = 16 * 1024 * 1024
 """Size of a part of a multipart upload, and the largest file sent in one request."""
 MAXIMUM_PARTS = 10_000
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html"""
 UPLOADS_AT_ONCE = 4
 """Parts under way at a time; together with their size, what an upload needs of memory."""
+
+_UPLOAD_GONE = {"NoSuchUpload"}
+_LATER = {"ExpiredToken", "ExpiredTokenException", "RequestTimeout", "RequestTimeTooSkewed"}
+"""Refusals that a later push does not meet again."""
 
 Progress: TypeAlias = Callable[[int], None]
 """Called with the bytes sent so far."""
@@ -153,6 +155,7 @@ class _Upload:
         self._key_arn = destination.key_arn
         self._entry = entry
         self._path = path
+        self._part_bytes = max(PART_BYTES, math.ceil(entry["bytes"] / MAXIMUM_PARTS))
 
     def exists(self) -> bool:
         """Whether the object is there; end the command when it is not what its key says."""
@@ -216,50 +219,100 @@ class _Upload:
             )
 
     def _send_parts(self, *, progress: Progress | None) -> None:
-        bucket, key = self._bucket, self._entry["key"]
+        from botocore.exceptions import ClientError  # noqa: PLC0415 slow to load
+
+        unfinished = Unfinished(
+            bucket=self._bucket, key=self._entry["key"], part_bytes=self._part_bytes
+        )
+        begun = unfinished.read()
+        if begun is not None:
+            try:
+                self._finish(unfinished, *begun, progress=progress)
+            except ClientError as error:
+                if error_code(error) not in _UPLOAD_GONE:
+                    raise
+            else:
+                return
         upload = self._client.create_multipart_upload(
-            Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256", **self._encryption()
+            Bucket=self._bucket,
+            Key=self._entry["key"],
+            ChecksumAlgorithm="SHA256",
+            **self._encryption(),
         )["UploadId"]
+        self._finish(unfinished, upload, [], progress=progress)
+
+    def _finish(
+        self,
+        unfinished: Unfinished,
+        upload_id: str,
+        parts: "list[CompletedPartTypeDef]",
+        *,
+        progress: Progress | None,
+    ) -> None:
+        """Send the parts that are missing, and make an object of all."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415 slow to load
+
         try:
-            parts = self._upload_parts(upload_id=upload, progress=progress)
+            done = self._upload_parts(
+                unfinished=unfinished, upload_id=upload_id, begun=parts, progress=progress
+            )
             self._client.complete_multipart_upload(
-                Bucket=bucket,
-                Key=key,
-                UploadId=upload,
-                MultipartUpload={"Parts": parts},
+                Bucket=self._bucket,
+                Key=self._entry["key"],
+                UploadId=upload_id,
+                MultipartUpload={"Parts": done},
                 IfNoneMatch="*",
             )
-        except BaseException:
-            # Parts of an unfinished upload are kept, and paid for, until somebody ends it.
-            self._client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        except BaseException as error:
+            if _is_final(error):
+                # Parts of an unfinished upload are kept, and paid for, until somebody ends it.
+                unfinished.forget()
+                if not (isinstance(error, ClientError) and error_code(error) in _UPLOAD_GONE):
+                    self._client.abort_multipart_upload(
+                        Bucket=self._bucket, Key=self._entry["key"], UploadId=upload_id
+                    )
             raise
+        unfinished.forget()
 
     def _upload_parts(
-        self, *, upload_id: str, progress: Progress | None
+        self,
+        *,
+        unfinished: Unfinished,
+        upload_id: str,
+        begun: "list[CompletedPartTypeDef]",
+        progress: Progress | None,
     ) -> "list[CompletedPartTypeDef]":
-        done: list[CompletedPartTypeDef] = []
+        arrived = {part.get("PartNumber"): part.get("ChecksumSHA256") for part in begun}
+        done = list(begun)
         sent = 0
         with ThreadPoolExecutor(max_workers=UPLOADS_AT_ONCE) as pool:
+            futures: list[Future[tuple[CompletedPartTypeDef, int]]] = []
             waiting: set[Future[tuple[CompletedPartTypeDef, int]]] = set()
             try:
                 for number, body in self._parts():
-                    waiting.add(pool.submit(self._upload_part, upload_id, number, body))
+                    if arrived.get(number) == _checksum(body):
+                        sent += len(body)
+                        continue
+                    futures.append(pool.submit(self._upload_part, upload_id, number, body))
+                    waiting.add(futures[-1])
                     if len(waiting) >= UPLOADS_AT_ONCE:
                         finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                         sent = _collect(finished, done=done, sent=sent, progress=progress)
+                        unfinished.write(upload_id=upload_id, parts=done)
                 _collect(wait(waiting).done, done=done, sent=sent, progress=progress)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
+                unfinished.write(upload_id=upload_id, parts=[*begun, *_arrived(futures)])
                 raise
+        unfinished.write(upload_id=upload_id, parts=done)
         return sorted(done, key=lambda part: part.get("PartNumber", 0))
 
     def _parts(self) -> Iterator[tuple[int, bytes]]:
         """Yield the numbered parts; end the command when they are not what was checked."""
-        size = max(PART_BYTES, math.ceil(self._entry["bytes"] / MAXIMUM_PARTS))
         digest = hashlib.sha256()
         number = 0
         with self._path.open("rb") as file:
-            while body := file.read(size):
+            while body := file.read(self._part_bytes):
                 number += 1
                 digest.update(body)
                 yield number, body
@@ -269,7 +322,7 @@ class _Upload:
     def _upload_part(
         self, upload_id: str, number: int, body: bytes
     ) -> "tuple[CompletedPartTypeDef, int]":
-        checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        checksum = _checksum(body)
         answer = self._client.upload_part(
             Bucket=self._bucket,
             Key=self._entry["key"],
@@ -293,6 +346,29 @@ class _Upload:
             fix="push it again when nothing writes to it any more",
             where={"file": os.fspath(self._path)},
         )
+
+
+def _arrived(
+    futures: "list[Future[tuple[CompletedPartTypeDef, int]]]",
+) -> "Iterator[CompletedPartTypeDef]":
+    """Yield the parts that were sent; others failed or were never begun."""
+    for future in futures:
+        if future.done() and not future.cancelled() and future.exception() is None:
+            yield future.result()[0]
+
+
+def _checksum(body: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(body).digest()).decode()
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether going on later cannot help: the file changed, or AWS said no for good."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415 slow to load
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+        return 400 <= status < 500 and error_code(error) not in _LATER
+    return isinstance(error, CommandError)
 
 
 def _collect(

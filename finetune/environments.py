@@ -57,8 +57,10 @@ class JobData:
     """What a push needs to know of a job: which data it takes, for which model."""
 
     base_model: str
-    dataset: str
+    dataset: str | None
+    """None for a job that learns from invocation logs."""
     validation_dataset: str | None
+    customization_type: str = "FINE_TUNING"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +101,9 @@ def read_environment(*, name: str, directory: Path) -> Environment:
         jobs={
             job: JobData(
                 base_model=entry["base_model"],
-                dataset=entry["dataset"],
+                dataset=entry.get("dataset"),
                 validation_dataset=entry.get("validation_dataset"),
+                customization_type=entry.get("customization_type", "FINE_TUNING"),
             )
             for job, entry in (values.get("jobs") or {}).items()
         },

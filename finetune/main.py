@@ -21,6 +21,10 @@ COMMANDS = {
     "jobs": "finetune.job_commands:jobs",
     "watch": "finetune.job_commands:watch",
     "stop": "finetune.job_commands:stop",
+    "init": "finetune.init:init",
+    "models": "finetune.models:app",
+    "cost": "finetune.cost:cost",
+    "doctor": "finetune.doctor:doctor",
 }
 """Each command, in the order of the help text, and the function or Typer app behind it."""
 

@@ -5,7 +5,6 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 
 from pydantic import ValidationInfo
@@ -13,9 +12,8 @@ from pydantic_core import PydanticCustomError
 
 from customization.identity import MAX_ATTEMPTS, names_for
 from customization.limits import constraints, matches
-from settings.base_models import FoundationModel, Hyperparameter, foundation_models, usable_in
 from settings.datasets import DatasetLock
-from settings.names import DATASET, JOB
+from settings.names import JOB
 from settings.prefix_lists import GatewayService, managed_prefix_list, prefix_lists
 from settings.regions import known_regions, partition_of
 from settings.source import Location
@@ -35,7 +33,6 @@ ten are kept for those the app and the CDK add."""
 _PRIVATE_NETWORKS = tuple(
     ipaddress.IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 )
-_NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d{1,3})?", flags=re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,43 +104,44 @@ def listed(names: Iterable[str]) -> str:
 _QUOTE = "put it in quotes: without them YAML reads a number, true, false or null"
 
 
-def _listed_texts(value: object, allowed: str) -> tuple[dict[int, str], list[Problem]]:
+def listed_texts(value: object, allowed: str) -> tuple[dict[int, str], list[Problem]]:
     """The texts of a list by index, and a problem for each entry that is none."""
     if not isinstance(value, list | tuple):
-        raise refusal(_not_a("a list", allowed, "write a list: [a, b]"))
+        raise refusal(not_a("a list", allowed, "write a list: [a, b]"))
     problems = [
-        _not_a("text", allowed, _QUOTE, (index,))
+        not_a("text", allowed, _QUOTE, (index,))
         for index, item in enumerate(value)
         if not isinstance(item, str)
     ]
     return {index: item for index, item in enumerate(value) if isinstance(item, str)}, problems
 
 
-def _mapped_texts(
+def mapped_texts(
     value: object, *, entry: str = "text", fix: str = _QUOTE
 ) -> tuple[dict[str, str], list[Problem]]:
     """The texts of a mapping by name, and a problem for each value that is none."""
     if not isinstance(value, Mapping):
         raise refusal(
-            _not_a(
+            not_a(
                 "a mapping",
                 f"a mapping of names to {entry}",
                 "write indented `name: value` lines, or {} for none",
             )
         )
     problems = [
-        _not_a(entry, entry, fix, (str(key),))
+        not_a(entry, entry, fix, (str(key),))
         for key, item in value.items()
         if not isinstance(item, str)
     ]
     return {str(key): item for key, item in value.items() if isinstance(item, str)}, problems
 
 
-def _not_a(kind: str, allowed: str, fix: str, at: Location = ()) -> Problem:
+def not_a(kind: str, allowed: str, fix: str, at: Location = ()) -> Problem:
+    """The problem of a value that is of the wrong type."""
     return Problem("wrong-type", f"not {kind}", allowed, fix, at)
 
 
-def _follows(value: str, *, shape: str) -> bool:
+def follows(value: str, *, shape: str) -> bool:
     """Whether a text has the length and the pattern of a shape of Bedrock's service model."""
     limit = constraints(shape)
     return (limit.minimum or 0) <= len(value) <= (limit.maximum or len(value)) and (
@@ -154,7 +152,7 @@ def _follows(value: str, *, shape: str) -> bool:
 def refuse_boolean(value: object) -> object:
     """True and false, which Python would take for 1 and 0."""
     if isinstance(value, bool):
-        raise refusal(_not_a("a whole number", "a number of days", "write the number"))
+        raise refusal(not_a("a whole number", "a number of days", "write the number"))
     return value
 
 
@@ -213,7 +211,7 @@ _PRINCIPALS = (
 def check_principals(value: object, info: ValidationInfo, *, minimum: int = 0) -> tuple[str, ...]:
     """Roles and users, as patterns of this account or as ARNs."""
     context = Context.of(info)
-    patterns, problems = _listed_texts(value, f"a list of {_PRINCIPALS}")
+    patterns, problems = listed_texts(value, f"a list of {_PRINCIPALS}")
     for index, pattern in patterns.items():
         problems.extend(_principal_problems(pattern, (index,), context))
     if not problems and len(patterns) < minimum:
@@ -317,14 +315,14 @@ def check_tags(value: object) -> dict[str, str]:
 
     https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
     """
-    tags, problems = _mapped_texts(value)
+    tags, problems = mapped_texts(value)
     refuse([*problems, *_tag_problems(tags, count=len(tags))])
     return tags
 
 
 def check_job_tags(value: object, info: ValidationInfo) -> dict[str, str]:
     """A job's tags, which are beside those of the environment."""
-    tags, problems = _mapped_texts(value)
+    tags, problems = mapped_texts(value)
     count = len({**Context.of(info).tags, **tags}) if tags else 0
     refuse([*problems, *_tag_problems(tags, count=count)])
     return tags
@@ -334,7 +332,7 @@ def _tag_problems(tags: Mapping[str, str], *, count: int) -> Iterable[Problem]:
     words = "ASCII letters, digits, spaces and . _ : / = + @ -"
     seen: dict[str, str] = {}
     for key, value in tags.items():
-        if not _follows(key, shape="TagKey"):
+        if not follows(key, shape="TagKey"):
             yield Problem(
                 "bad-tag-key",
                 "AWS or Bedrock refuses the tag's key",
@@ -342,7 +340,7 @@ def _tag_problems(tags: Mapping[str, str], *, count: int) -> Iterable[Problem]:
                 "rename the tag",
                 (key,),
             )
-        if not _follows(value, shape="TagValue"):
+        if not follows(value, shape="TagValue"):
             yield Problem(
                 "bad-tag-value",
                 "AWS or Bedrock refuses the tag's value",
@@ -439,7 +437,7 @@ def check_cidr(cidr: str) -> str:
 def check_zones(value: object, *, minimum: int) -> tuple[str, ...]:
     """Availability Zones by their letters."""
     allowed = f"{minimum} to 16 different letters from a to p"
-    zones, problems = _listed_texts(value, allowed)
+    zones, problems = listed_texts(value, allowed)
     first: dict[str, int] = {}
     for index, zone in zones.items():
         if len(zone) != 1 or zone not in ZONE_LETTERS:
@@ -535,234 +533,3 @@ def check_job_name(name: str, info: ValidationInfo) -> str:
             )
         )
     return name
-
-
-def check_base_model(identifier: str, info: ValidationInfo) -> str:
-    """A base model that may be fine-tuned in the Region."""
-    region = Context.of(info).region
-    usable = usable_in(region)
-    place = region or "any Region"
-    models = foundation_models()
-    shown = (
-        identifier + (" (state not confirmed)" if models[identifier].state == "unchecked" else "")
-        for identifier in usable
-    )
-    allowed = f"in {place}: {listed(shown)}"
-    model = models.get(identifier)
-    if model is None:
-        tail = identifier.rsplit("/", 1)[-1]
-        meant = next((known for known in models if known.startswith(tail)), None) or nearest(
-            tail, models
-        )
-        raise refusal(
-            Problem(
-                "unknown-base-model",
-                "not a base model this app knows",
-                allowed,
-                (f"did you mean {meant}? " if meant else "")
-                + "a model AWS added since belongs into settings/base_models.yaml",
-            )
-        )
-    refuse(_base_model_problems(model, region, allowed))
-    return identifier
-
-
-def _base_model_problems(
-    model: FoundationModel, region: str | None, allowed: str
-) -> Iterable[Problem]:
-    if model.state in {"legacy", "end-of-life"}:
-        yield Problem(
-            "retired-base-model",
-            f"no new job may use it: {model.state_sentence}",
-            allowed,
-            "choose another base model; if AWS says otherwise now, correct"
-            " settings/base_models.yaml",
-        )
-        return
-    if region is not None and region not in model.regions:
-        yield Problem(
-            "base-model-not-in-region",
-            f"Bedrock does not customize {model.name} in {region}",
-            allowed,
-            f"choose another base model, or set region to {' or '.join(model.regions)}",
-        )
-    if model.family is None:
-        yield Problem(
-            "unsupported-data",
-            f"{model.name} learns from data that this app does not check or push",
-            allowed,
-            "choose a base model that learns from text",
-        )
-
-
-def check_customization_type(method: str, base_model: str | None) -> str:
-    """A method this app supports, and the base model too."""
-    if method != "FINE_TUNING":
-        raise refusal(
-            Problem(
-                "unsupported-method",
-                f"this app does not support {method} yet",
-                "FINE_TUNING",
-                "set customization_type to FINE_TUNING, or leave it out",
-            )
-        )
-    model = foundation_models().get(base_model or "")
-    if model is not None and method not in model.methods:
-        raise refusal(
-            Problem(
-                "method-not-of-model",
-                f"{model.name} does not support {method}",
-                listed(model.methods),
-                "choose another base model",
-            )
-        )
-    return method
-
-
-def check_dataset(name: str, info: ValidationInfo) -> str:
-    """A pushed data set, checked for the family of the job's base model."""
-    context = Context.of(info)
-    if not DATASET.accepts(name):
-        uri = " Bedrock's S3 URIs refuse `=`, `+` and spaces." if set(name) & set("=+ ") else ""
-        raise refusal(
-            Problem(
-                "bad-dataset-name",
-                "not the name of a data set",
-                f"{DATASET.allowed}; pushed so far: {listed(context.datasets)}",
-                "write the name given to `finetune data push NAME FILE`, not a path or an"
-                f" S3 URI: the app derives the URI from it.{uri}",
-            )
-        )
-    entry = context.datasets.get(name)
-    if entry is None:
-        meant = nearest(name, context.datasets)
-        raise refusal(
-            Problem(
-                "data-not-pushed",
-                "the data set was not pushed: it is not in datasets.lock.json",
-                f"pushed so far: {listed(context.datasets)}",
-                (f"did you mean {meant}? otherwise " if meant else "")
-                + f"run `finetune data push {name} FILE`",
-            )
-        )
-    model = foundation_models().get(info.data.get("base_model", ""))
-    problems = []
-    if not entry.check.ok:
-        problems.append(
-            Problem(
-                "data-not-ok",
-                "the data set did not pass its check",
-                "a data set without errors",
-                f"run `finetune data check FILE --model {model.id if model else 'ID'}`, correct the"
-                " file, and"
-                f" `finetune data push {name} FILE`",
-            )
-        )
-    if model and model.family and entry.check.model_family != model.family.name:
-        problems.append(
-            Problem(
-                "data-for-other-model",
-                f"the data set was checked for {entry.check.model_family}, and {model.name}"
-                f" belongs to {model.family.name}",
-                f"a data set checked for {model.family.name}",
-                f"run `finetune data check FILE --model {model.id}`, then"
-                f" `finetune data push {name} FILE`",
-            )
-        )
-    refuse(problems)
-    return name
-
-
-def plain_number(text: str) -> Decimal | None:
-    """The number a text spells; None for words."""
-    if not _NUMBER.fullmatch(text):
-        return None
-    try:
-        return Decimal(text)
-    except InvalidOperation:  # pragma: no cover - the pattern admits only numbers
-        return None
-
-
-def _normalised(value: object) -> object:
-    """A number as the API wants it: text, one spelling for each number.
-
-    `1e-5`, `"0.00001"` and `1.0e-05` train the same model, so they must not make different jobs.
-    """
-    if isinstance(value, bool):
-        return value
-    number: Decimal | None = None
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        number = plain_number(repr(value))
-        if number is None:
-            # Infinity and not-a-number are no hyperparameters.
-            return value
-    elif isinstance(value, str):
-        number = plain_number(value.strip())
-    if number is None:
-        return value.strip() if isinstance(value, str) else value
-    text = f"{number:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in {"-0", "+0", ""} else text
-
-
-def check_hyperparameters(value: object, info: ValidationInfo) -> dict[str, str]:
-    """Names and ranges AWS documents for the base model; free where it documents none."""
-    if isinstance(value, Mapping):
-        value = {name: _normalised(item) for name, item in value.items()}
-    values, problems = _mapped_texts(
-        value, entry="a finite number or text", fix="write the value as in the API"
-    )
-    model = foundation_models().get(info.data.get("base_model", ""))
-    known = model.hyperparameters if model is not None else None
-    refuse([*problems, *_hyperparameter_problems(values, model, known)])
-    return values
-
-
-def _hyperparameter_problems(
-    values: Mapping[str, str],
-    model: FoundationModel | None,
-    known: Mapping[str, Hyperparameter] | None,
-) -> Iterable[Problem]:
-    for name, value in values.items():
-        if known is not None and model is not None and name not in known:
-            meant = nearest(name, known)
-            yield Problem(
-                "unknown-hyperparameter",
-                f"{model.name} has no such hyperparameter",
-                listed(known),
-                f"did you mean {meant}?" if meant else "delete it",
-                (name,),
-            )
-        elif known is not None and not _fits(value, known[name]):
-            yield Problem(
-                "hyperparameter-out-of-range",
-                "the value is outside the range AWS documents",
-                known[name].allowed,
-                "choose a value in the range"
-                + (
-                    f"; Bedrock's default is {d:g}"
-                    if (d := known[name].default) is not None
-                    else ""
-                ),
-                (name,),
-            )
-        elif not re.fullmatch(r"[A-Za-z][A-Za-z0-9 ]{0,63}", name) or not 1 <= len(value) <= 64:
-            yield Problem(
-                "bad-hyperparameter",
-                "not a hyperparameter",
-                "a name of letters and digits, with a value of 1 to 64 characters",
-                "write it as in the API, such as epochCount: 2",
-                (name,),
-            )
-
-
-def _fits(value: str, parameter: Hyperparameter) -> bool:
-    number = plain_number(value)
-    if number is None:
-        return value in parameter.words
-    if parameter.type == "integer" and number != number.to_integral_value():
-        return False
-    return Decimal(repr(parameter.minimum)) <= number <= Decimal(repr(parameter.maximum))

@@ -5,6 +5,7 @@ Reading is pure: no AWS call, no credential, no network, no CDK.
 
 import copy
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,6 +15,7 @@ from pydantic_core import ErrorDetails
 
 from settings import checks, names
 from settings.checks import Context, Problem
+from settings.cost import costs_of, over_budget
 from settings.datasets import DatasetLock, read_lock
 from settings.errors import Finding, SettingsError, shown_path
 from settings.model import Settings
@@ -21,12 +23,17 @@ from settings.regions import partition_of
 from settings.schema import in_words, schema_at
 from settings.source import Location, Source, described, dotted, read_yaml
 
-_SECTIONS = ("network", "keys", "storage", "engine")
+_SECTIONS = ("network", "keys", "storage", "engine", "budget")
 """Sections a file may leave out; they are checked all the same."""
 
 
-def load_settings(*, environment: str, directory: Path) -> Settings:
+def load_settings(*, environment: str, directory: Path, hold_to_budget: bool = True) -> Settings:
     """The settings of an environment: `<directory>/<environment>.yaml` and the lock file beside it.
+
+    Args:
+        environment: Its name.
+        directory: Folder of the settings files, the lock file and own prices.
+        hold_to_budget: Whether what costs more than the settings' budget is refused.
 
     Raises `SettingsError` with everything that is wrong.
     """
@@ -34,7 +41,20 @@ def load_settings(*, environment: str, directory: Path) -> Settings:
     _require_environment(environment=environment, directory=directory, path=path)
     datasets, findings = read_lock(directory=directory)
     source = read_yaml(path=path)
-    return _checked(source=source, environment=environment, datasets=datasets, earlier=findings)
+    settings = _checked(source=source, environment=environment, datasets=datasets, earlier=findings)
+    budget = settings.budget
+    if hold_to_budget and (budget.month is not None or budget.job is not None):
+        _hold_to_budget(settings, source=source, directory=directory)
+    return settings
+
+
+def _hold_to_budget(settings: Settings, *, source: Source, directory: Path) -> None:
+    refused = []
+    for finding in over_budget(costs_of(settings=settings, directory=directory), file=source.file):
+        _, mark = source.nearest(tuple(finding.field.split(".")))
+        refused.append(replace(finding, line=mark.line if mark else None))
+    if refused:
+        raise SettingsError(refused)
 
 
 def settings_from_values(

@@ -5,13 +5,13 @@ the fields are the descriptions in `config/settings.schema.json`, which editors 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -21,13 +21,17 @@ from pydantic import (
     WithJsonSchema,
     WrapSerializer,
     field_validator,
+    model_validator,
 )
 
-from settings import checks, names
-from settings.base_models import CustomizationType, FoundationModel, foundation_models, usable_in
+from settings import checks, names, training_checks
+from settings.base_models import CustomizationType, FoundationModel, foundation_models
+from settings.budget import Budget
 from settings.checks import Context
 from settings.datasets import DatasetLock
+from settings.methods import KEY_SCHEMA, Distillation, InvocationLogs, Reinforcement
 from settings.prefix_lists import managed_prefix_list
+from settings.section import Section
 
 RetentionDays: TypeAlias = Annotated[Literal[
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922,
@@ -96,16 +100,7 @@ SomePrincipals: TypeAlias = Annotated[
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        use_attribute_docstrings=True,
-    )
-
-
-class Network(_Section):
+class Network(Section):
     """The private network jobs train in: isolated subnets, endpoints, flow logs."""
 
     cidr: Annotated[
@@ -194,7 +189,7 @@ class Network(_Section):
         return identifier
 
 
-class Keys(_Section):
+class Keys(Section):
     """The two customer managed keys: one for data, one for models."""
 
     pending_window_days: int = Field(default=30, ge=7, le=30)
@@ -209,7 +204,7 @@ class Keys(_Section):
     works in your account."""
 
 
-class Storage(_Section):
+class Storage(Section):
     """The data bucket and its access logs."""
 
     retain: bool = True
@@ -222,7 +217,7 @@ class Storage(_Section):
     """Days to keep the bucket's access logs."""
 
 
-class People(_Section):
+class People(Section):
     """Who may do what: roles and users that exist already.
 
     Each is `role/<path and name>` or `user/<path and name>` in the environment's account, or the
@@ -239,7 +234,7 @@ class People(_Section):
     """Who may administer the bucket and delete what is in it. They read no data."""
 
 
-class Engine(_Section):
+class Engine(Section):
     """The functions that submit jobs and follow them."""
 
     log_retention_days: RetentionDays = 365
@@ -258,42 +253,119 @@ class Engine(_Section):
     """Minutes between two looks at all jobs, for those whose end no event told."""
 
 
-class Job(_Section):
-    """One fine-tuning job: what is trained on what."""
+def _job_schema(schema: dict[str, Any]) -> None:
+    """What of a job depends on its other settings, for editors."""
+    own = {
+        "type": "string",
+        "pattern": "^arn:[a-z0-9-]+:bedrock:[a-z0-9-]+:[0-9]{12}:custom-model/",
+    }
+    models = foundation_models()
+    # As read, not as of today: this is written into a file.
+    usable = [
+        identifier
+        for identifier, model in models.items()
+        if model.families and model.state in {"active", "unchecked"}
+    ]
+    schema["properties"]["base_model"]["examples"] = usable
+    schema["anyOf"] = [{"required": ["dataset"]}, {"required": ["invocation_logs"]}]
+    schema["allOf"] = [
+        {
+            "if": {
+                "required": ["accept_retired_base_model"],
+                "properties": {"accept_retired_base_model": {"const": True}},
+            },
+            "then": {"properties": {"base_model": {"anyOf": [{"enum": list(models)}, own]}}},
+            "else": {"properties": {"base_model": {"anyOf": [{"enum": usable}, own]}}},
+        },
+        *(
+            {
+                "if": {
+                    "required": ["customization_type"],
+                    "properties": {"customization_type": {"const": method}},
+                },
+                "then": {"required": [section]},
+                "else": {"properties": {section: {"type": "null"}}},
+            }
+            for method, section in _SECTIONS_OF_METHODS.items()
+        ),
+    ]
+
+
+_SECTIONS_OF_METHODS = {
+    "DISTILLATION": "distillation",
+    "REINFORCEMENT_FINE_TUNING": "reinforcement",
+}
+
+
+class Job(Section):
+    """One customization job: what is trained on what."""
+
+    model_config = ConfigDict(json_schema_extra=_job_schema)
 
     _name: str = PrivateAttr(default="")
     _training_data: DatasetLock | None = PrivateAttr(default=None)
     _validation_data: DatasetLock | None = PrivateAttr(default=None)
 
+    accept_retired_base_model: bool = False
+    """Whether a job is tried on a base model, or with a teacher, that AWS calls Legacy or past its
+    end. Bedrock is documented to refuse such jobs: true only when AWS told you otherwise."""
     base_model: Annotated[
-        str,
-        AfterValidator(checks.check_base_model),
-        WithJsonSchema({"type": "string", "enum": list(usable_in(None))}),
+        str, AfterValidator(training_checks.check_base_model), WithJsonSchema({"type": "string"})
     ]
-    """Id of the base model, with its context length: one of settings/base_models.yaml that Bedrock
-    customizes in the Region and that is not Legacy."""
+    """Id of the base model, with its context length: one of settings/catalogue/models.yaml that
+    Bedrock customizes in the Region and that is not Legacy. Or the ARN of a model of your own, to
+    train it further."""
+    base_model_key: Annotated[
+        Annotated[str, WithJsonSchema(dict(KEY_SCHEMA))] | None,
+        AfterValidator(training_checks.check_base_model_key),
+    ] = None
+    """ARN of the KMS key of a base model of your own, where it is not this environment's model key;
+    else null. That key's policy has to let the job's role decrypt."""
     customization_type: Annotated[
-        CustomizationType, WithJsonSchema({"type": "string", "enum": ["FINE_TUNING"]})
+        CustomizationType, AfterValidator(training_checks.check_customization_type)
     ] = Field(default="FINE_TUNING", validate_default=True)
-    """Method of customization. FINE_TUNING is the one this app supports so far."""
+    """Method of customization: one that the base model supports."""
+    distillation: Annotated[
+        Distillation | None,
+        AfterValidator(
+            partial(
+                training_checks.belongs_to,
+                method="DISTILLATION",
+                meaning="a teacher",
+            )
+        ),
+    ] = Field(default=None, validate_default=True)
+    """The teacher; for DISTILLATION only, which needs it."""
+    reinforcement: Annotated[
+        Reinforcement | None,
+        AfterValidator(
+            partial(
+                training_checks.belongs_to,
+                method="REINFORCEMENT_FINE_TUNING",
+                meaning="a function that rates answers",
+            )
+        ),
+    ] = Field(default=None, validate_default=True)
+    """What rates answers; for REINFORCEMENT_FINE_TUNING only, which needs it."""
+    invocation_logs: Annotated[
+        InvocationLogs | None, AfterValidator(training_checks.check_no_logs_of_fine_tuning)
+    ] = None
+    """Logs of calls to learn from instead of a data set; for DISTILLATION and
+    REINFORCEMENT_FINE_TUNING."""
     dataset: Annotated[
-        str,
-        AfterValidator(checks.check_dataset),
-        WithJsonSchema({"type": "string", "pattern": names.DATASET.pattern}),
-    ]
-    """Name of a data set in datasets.lock.json, as pushed by `finetune data push NAME FILE`."""
-    validation_dataset: (
-        Annotated[
-            str,
-            AfterValidator(checks.check_dataset),
-            WithJsonSchema({"type": "string", "pattern": names.DATASET.pattern}),
-        ]
-        | None
-    ) = None
+        Annotated[str, WithJsonSchema({"type": "string", "pattern": names.DATASET.pattern})] | None,
+        AfterValidator(training_checks.check_training_data),
+    ] = Field(default=None, validate_default=True)
+    """Name of a data set in datasets.lock.json, as pushed by `finetune data push NAME FILE`. Needed
+    unless there are invocation_logs."""
+    validation_dataset: Annotated[
+        Annotated[str, WithJsonSchema({"type": "string", "pattern": names.DATASET.pattern})] | None,
+        AfterValidator(training_checks.check_validation_data),
+    ] = None
     """Name of a data set to measure the model on while it trains; null for none."""
     hyperparameters: Annotated[
         Mapping[str, str],
-        BeforeValidator(checks.check_hyperparameters),
+        BeforeValidator(training_checks.check_hyperparameters),
         AfterValidator(_read_only),
         WrapSerializer(_as_dict),
         WithJsonSchema({"type": "object", "additionalProperties": {"type": ["number", "string"]}}),
@@ -312,15 +384,22 @@ class Job(_Section):
     tags: JobTags = Field(default_factory=_nothing)
     """Tags of the job and its model, beside those of the environment."""
 
-    @field_validator("customization_type")
-    @classmethod
-    def _method(cls, value: str, info: ValidationInfo) -> str:
-        return checks.check_customization_type(value, info.data.get("base_model"))
+    @model_validator(mode="after")
+    def _teacher_teaches_the_student(self) -> Self:
+        if self.distillation is not None:
+            problems = training_checks.pairing_problems(
+                student=self.model,
+                teacher_id=self.distillation.teacher,
+                retired_accepted=self.accept_retired_base_model,
+            )
+            checks.refuse(replace(each, at=("distillation", *each.at)) for each in problems)
+        return self
 
     def model_post_init(self, context: object, /) -> None:
         """Attach the data sets' entries in the lock file."""
         if isinstance(context, Context):
-            self._training_data = context.datasets[self.dataset]
+            if self.dataset is not None:
+                self._training_data = context.datasets[self.dataset]
             if self.validation_dataset is not None:
                 self._validation_data = context.datasets[self.validation_dataset]
 
@@ -331,14 +410,15 @@ class Job(_Section):
 
     @property
     def model(self) -> FoundationModel:
-        """What is known of the base model."""
-        return foundation_models()[self.base_model]
+        """What is known of the base model, or of that a model of one's own was made from."""
+        model = training_checks.model_of(self.base_model)
+        if model is None:
+            raise LookupError("unknown base model: the loader refuses such settings")
+        return model
 
     @property
-    def training_data(self) -> DatasetLock:
-        """The data set to train on, as it was pushed."""
-        if self._training_data is None:
-            raise LookupError("job without data: the loader refuses such settings")
+    def training_data(self) -> DatasetLock | None:
+        """The data set to train on, as it was pushed; None for a job that learns from logs."""
         return self._training_data
 
     @property
@@ -347,7 +427,7 @@ class Job(_Section):
         return self._validation_data
 
 
-class Settings(_Section):
+class Settings(Section):
     """An environment: where it is, who works in it, and what it trains."""
 
     _environment: str = PrivateAttr(default="")
@@ -397,6 +477,8 @@ class Settings(_Section):
     """Who may do what."""
     engine: Engine = Field(default_factory=Engine)
     """The functions."""
+    budget: Budget = Field(default_factory=Budget)
+    """What the environment may cost."""
     jobs: Annotated[
         Mapping[Annotated[str, AfterValidator(checks.check_job_name)], Job],
         Field(
@@ -434,5 +516,5 @@ class Settings(_Section):
 
     @property
     def base_models(self) -> tuple[str, ...]:
-        """Ids of the base models the jobs name, each once, in order."""
-        return tuple(sorted({job.base_model for job in self.jobs.values()}))
+        """Ids of AWS's base models that the jobs begin with, each once, in order."""
+        return tuple(sorted({job.model.id for job in self.jobs.values()}))

@@ -1,13 +1,21 @@
-"""The reference of all settings and base models, as `docs/settings.md`."""
+"""The reference of all settings, as `docs/settings.md`."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from settings.base_models import foundation_models
 from settings.prefix_lists import prefix_lists
 from settings.schema import in_words, schema_at, settings_schema
+from settings.source import Location
 
-_SECTIONS = ("network", "keys", "storage", "people", "engine")
+_SECTIONS = ("network", "keys", "storage", "people", "engine", "budget")
+_SECTIONS_OF_JOBS = {
+    ("distillation",): "Distillation",
+    ("distillation", "inference_profile"): "InferenceProfile",
+    ("reinforcement",): "Reinforcement",
+    ("invocation_logs",): "InvocationLogs",
+    ("invocation_logs", "filters", 0): "LogFilter",
+}
+"""Where they are below a job, and their names in the schema."""
 
 _HEAD = """\
 # Settings
@@ -20,7 +28,7 @@ Unknown settings are refused, and all mistakes are reported at once. Generated f
 
 def render_reference() -> str:
     """The text of `docs/settings.md`."""
-    return "\n".join([_HEAD, *_tables(), *_base_models(), *_regions()])
+    return "\n".join([_HEAD, *_tables(), *_regions()])
 
 
 def _tables() -> Iterator[str]:
@@ -46,40 +54,36 @@ def _tables() -> Iterator[str]:
         job["required"],
         "jobs.NAME.",
     )
+    for path, definition in _SECTIONS_OF_JOBS.items():
+        section = schema["$defs"][definition]
+        dotted = ".".join(str(part) for part in path if isinstance(part, str))
+        yield from _table(
+            f"`{dotted}` of a job",
+            section["description"],
+            section["properties"],
+            section.get("required", []),
+            f"{dotted}.",
+            place=("jobs", "name", *path),
+        )
 
 
 def _table(
-    title: str, text: str, settings: dict[str, Any], required: list[str], prefix: str
+    title: str,
+    text: str,
+    settings: dict[str, Any],
+    required: list[str],
+    prefix: str,
+    *,
+    place: Location | None = None,
 ) -> Iterator[str]:
     yield f"## {title}\n\n{text}\n"
     yield "| setting | default | allowed | meaning |\n|---|---|---|---|"
     for name, part in settings.items():
-        path = (*prefix.rstrip(".").split("."), name) if prefix else (name,)
+        parent = place or (prefix.rstrip(".").split(".") if prefix else ())
+        path = (*parent, name)
         default = "required" if name in required else f"`{_shown(part.get('default', {}))}`"
         allowed = in_words(schema_at(path))
         yield f"| `{prefix}{name}` | {default} | {_cell(allowed)} | {_cell(part['description'])} |"
-    yield ""
-
-
-def _base_models() -> Iterator[str]:
-    yield "## Base models\n"
-    yield (
-        "What is known of each, with the AWS page it was read on: `settings/base_models.yaml`. Only"
-        " an active or unchecked model can be named by a job. An unchecked state is not confirmed"
-        " by AWS's pages.\n"
-    )
-    yield "| base model | Regions | state | data | served |\n|---|---|---|---|---|"
-    for model in foundation_models().values():
-        state = model.state + (f", ends {model.end_of_life}" if model.end_of_life else "")
-        family = model.family.format if model.family else "not supported"
-        cells = (
-            f"`{model.id}`",
-            ", ".join(model.regions),
-            f"[{state}]({model.state_source})",
-            family,
-            ", ".join(model.inference),
-        )
-        yield f"| {' | '.join(cells)} |"
     yield ""
 
 

@@ -25,13 +25,7 @@ MAXIMUM_SHOWN = 120
 """Characters of a wrong value that an error repeats."""
 
 
-class _CoreSchemaLoader(yaml.SafeLoader):
-    """PyYAML's composer with the scalars of YAML 1.2 instead of 1.1."""
-
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 PyYAML's own attribute
-
-
-for _tag, _pattern, _first in (
+_SCALARS = (
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
     ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
@@ -40,10 +34,21 @@ for _tag, _pattern, _first in (
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         list("-+.0123456789"),
     ),
-):
-    _CoreSchemaLoader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), _first
-    )
+)
+
+
+def core_schema(loader: type[Any]) -> type[Any]:
+    """A loader of PyYAML with the scalars of YAML 1.2 instead of 1.1."""
+    changed: Any = type(f"CoreSchema{loader.__name__}", (loader,), {"yaml_implicit_resolvers": {}})
+    for tag, pattern, first in _SCALARS:
+        changed.add_implicit_resolver(
+            f"tag:yaml.org,2002:{tag}", re.compile(rf"(?:{pattern})\Z"), first
+        )
+    made: type[Any] = changed
+    return made
+
+
+_CoreSchemaLoader = core_schema(yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from settings import Settings
 
 from .encryption import EncryptionStack
 from .identity import IdentityStack
+from .methods import statements_of_methods
 from .network import NetworkStack
 from .storage import StorageStack
 
@@ -85,6 +86,14 @@ class AccessStack(Stack):
             "Looks at the network and removes a job's interfaces",
             statements_to_manage_interfaces(self, subnet_ids=subnet_ids),
         )
+        # Most jobs need nothing besides; IAM takes no policy without a statement.
+        if of_methods := statements_of_methods(self, settings=settings):
+            self._policy(
+                "CustomizationMethods",
+                identity.customization,
+                "Asks teachers and graders, and reads what jobs learn from besides datasets",
+                of_methods,
+            )
         self._policy(
             "SubmitterBedrock",
             identity.submitter,

@@ -7,13 +7,14 @@ from typing import Any
 from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
-from bedrock_finetuning.customization_job import CustomizationJob, Dataset, Training
+from bedrock_finetuning.customization_job import CustomizationJob, Training
 from bedrock_finetuning.naming import Names
-from settings import DatasetLock, Job, Settings
+from settings import Job, Settings
 
 from .encryption import EncryptionStack
 from .engine import EngineStack
 from .identity import IdentityStack
+from .methods import dataset_of, method_of, training_source
 from .network import NetworkStack
 from .storage import StorageStack
 
@@ -48,10 +49,9 @@ class JobStack(Stack):
                 base_model=job.base_model,
                 customization_type=job.customization_type,
                 hyperparameters=job.hyperparameters,
-                training=_dataset(job.dataset, job.training_data),
-                validation=_dataset(job.validation_dataset, job.validation_data)
-                if job.validation_dataset and job.validation_data
-                else None,
+                training=training_source(job),
+                validation=dataset_of(job.validation_data) if job.validation_data else None,
+                method=method_of(job),
                 run=job.run,
             ),
             bucket=storage.bucket,
@@ -68,7 +68,3 @@ class JobStack(Stack):
         )
         for output in ("JobName", "ModelName", "State"):
             CfnOutput(self, output, value=self.job.resource.get_att_string(output))
-
-
-def _dataset(name: str, lock: DatasetLock) -> Dataset:
-    return Dataset(name=name, key=lock.key, sha256=lock.sha256)

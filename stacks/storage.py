@@ -19,6 +19,7 @@ from settings import Settings
 from .common import removal_policy
 from .encryption import EncryptionStack
 from .identity import IdentityStack
+from .methods import statements_to_read_logs
 from .network import NetworkStack
 
 
@@ -108,7 +109,11 @@ class StorageStack(Stack):
         submitter = self.bucket.statements_to_look_for_datasets()
         for statement in submitter:
             statement.sid = f"Submitter{statement.sid}"
+        training = [
+            *self.bucket.statements_to_train(),
+            *statements_to_read_logs(self, settings=settings),
+        ]
         return [
-            *through_endpoint(self.bucket.statements_to_train(), roles=[identity.customization]),
+            *through_endpoint(training, roles=[identity.customization]),
             *through_endpoint(submitter, roles=[identity.submitter]),
         ]

@@ -6,16 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from settings.catalogue_files import table
+from settings.cost import HOURS_A_MONTH
+from settings.prices import ENVIRONMENT
 from tools.deployments import Deployment, Resource, statements
 from tools.document_diagrams import allowed_paths, endpoint_service, service_name
 
-HOURS_A_MONTH = 730
-ENDPOINT_ZONE_HOUR = 0.01
+_PRICES = table("prices")[ENVIRONMENT]
+ENDPOINT_ZONE_HOUR: float = _PRICES["endpoint_zone_hour"]
 """List price in us-east-1, US dollars, of an interface endpoint in one zone for an hour."""
-KEY_MONTH = 1.0
+KEY_MONTH: float = _PRICES["key_month"]
 """List price, US dollars, of a customer managed key for a month."""
-
-ALARM_METRIC_MONTH = 0.10
+ALARM_METRIC_MONTH: float = _PRICES["alarm_metric_month"]
 """List price, US dollars, of one metric that an alarm watches for a month."""
 
 AT_REST = {"AWS::CloudWatch::Alarm", "AWS::EC2::VPCEndpoint", "AWS::KMS::Key"}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from settings.models_page import render_models
 from settings.reference import render_reference
 from settings.schema import render_schema
 from tools.engine_page import render_engine
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATED: Mapping[str, Callable[[], str]] = {
     "config/settings.schema.json": render_schema,
     "docs/settings.md": render_reference,
+    "docs/models.md": render_models,
     "docs/engine.md": render_engine,
     **DOCUMENTS,
 }

@@ -14,6 +14,7 @@ from constructs import Construct
 
 from customization.request import JobRequest
 
+from .methods import Distillation, InvocationLogs, Place, Reinforcement
 from .naming import OUTPUTS_PREFIX
 
 RESOURCE_TYPE = "Custom::BedrockModelCustomizationJob"
@@ -41,18 +42,21 @@ class Training:
     """What is trained: this alone decides whether a job is the same job.
 
     Args:
-        base_model: Base model id with its context suffix.
+        base_model: Base model id with its context suffix, or the ARN of a model of one's own.
         customization_type: One of the API's CustomizationType.
         hyperparameters: API name to value; the API takes strings.
-        training, validation: The datasets.
+        training: The dataset, or the logs of calls, that are learned from.
+        validation: The dataset to measure on, or None.
+        method: What the customization type needs besides.
         run: Raised to train the same content again on purpose.
     """
 
     base_model: str
     customization_type: str
     hyperparameters: Mapping[str, str]
-    training: Dataset
+    training: Dataset | InvocationLogs
     validation: Dataset | None = None
+    method: Distillation | Reinforcement | None = None
     run: int = 1
 
 
@@ -104,8 +108,7 @@ class CustomizationJob(Construct):
             "Environment": environment,
             "Job": job,
             "Run": str(training.run),
-            "DatasetName": training.training.name,
-            "DatasetDigest": training.training.sha256,
+            **_data_identity(training.training),
             "KeyName": key_name,
             "WaitFor": wait_for,
             "ValidationMinutes": str(validation_minutes),
@@ -116,18 +119,19 @@ class CustomizationJob(Construct):
             control["ValidationDatasetName"] = training.validation.name
             control["ValidationDatasetDigest"] = training.validation.sha256
 
-        def properties(place: _Place) -> dict[str, Any]:
+        def properties(place: _Surroundings) -> dict[str, Any]:
             return {**control, "Request": _request(training, job=job, tags=tags, place=place)}
 
         # Read here as the submitter will read it, with stand-ins for what only a deployment knows.
         request = JobRequest.from_properties(
             properties(
-                _Place(
+                _Surroundings(
                     bucket_name="placeholder",
                     role_arn="arn:aws:iam::000000000000:role/placeholder",
                     key_arn="alias/placeholder",
                     subnet_ids=[f"subnet-{n:017x}" for n in range(len(subnet_ids))],
                     security_group_ids=[f"sg-{n:017x}" for n in range(len(security_group_ids))],
+                    arns=Place(partition="aws", region="us-east-1", account="0" * 12),
                 )
             )
         )
@@ -139,28 +143,37 @@ class CustomizationJob(Construct):
             service_token=service_token,
             service_timeout=Duration.hours(1),
             properties=properties(
-                _Place(
+                _Surroundings(
                     bucket_name=bucket.bucket_name,
                     role_arn=role.role_arn,
                     key_arn=key.key_arn,
                     subnet_ids=subnet_ids,
                     security_group_ids=security_group_ids,
+                    arns=Place.of(self),
                 )
             ),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Place:
+class _Surroundings:
     bucket_name: str
     role_arn: str
     key_arn: str
     subnet_ids: Sequence[str]
     security_group_ids: Sequence[str]
+    arns: Place
+
+
+def _data_identity(data: Dataset | InvocationLogs) -> dict[str, str]:
+    """What the data is called and what stands for its content in the job's name."""
+    if isinstance(data, InvocationLogs):
+        return {"DatasetName": "invocation-logs", "DatasetDigest": data.digest}
+    return {"DatasetName": data.name, "DatasetDigest": data.sha256}
 
 
 def _request(
-    training: Training, *, job: str, tags: Mapping[str, str], place: _Place
+    training: Training, *, job: str, tags: Mapping[str, str], place: _Surroundings
 ) -> dict[str, Any]:
     tag_list = [{"key": key, "value": value} for key, value in sorted(tags.items())]
     bucket = f"s3://{place.bucket_name}/"
@@ -169,8 +182,9 @@ def _request(
         "baseModelIdentifier": training.base_model,
         "customizationType": training.customization_type,
         "customModelKmsKeyId": place.key_arn,
-        "hyperParameters": dict(sorted(training.hyperparameters.items())),
-        "trainingDataConfig": {"s3Uri": f"{bucket}{training.training.key}"},
+        "trainingDataConfig": training.training.config
+        if isinstance(training.training, InvocationLogs)
+        else {"s3Uri": f"{bucket}{training.training.key}"},
         "outputDataConfig": {"s3Uri": f"{bucket}{OUTPUTS_PREFIX}{job}/"},
         "vpcConfig": {
             "subnetIds": list(place.subnet_ids),
@@ -179,6 +193,11 @@ def _request(
         "jobTags": tag_list,
         "customModelTags": tag_list,
     }
+    # Those of reinforcement fine-tuning are typed, and a part of its configuration.
+    if not isinstance(training.method, Reinforcement):
+        request["hyperParameters"] = dict(sorted(training.hyperparameters.items()))
+    if training.method:
+        request["customizationConfig"] = training.method.config(place.arns)
     if training.validation:
         request["validationDataConfig"] = {
             "validators": [{"s3Uri": f"{bucket}{training.validation.key}"}]

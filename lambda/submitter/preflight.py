@@ -32,8 +32,12 @@ class DataObject:
 
 
 def data_objects(job: JobRequest) -> Iterator[DataObject]:
-    """Yield the training file of a job, and its validation file if it has one."""
-    yield _object(job.dataset_name, job.dataset_digest, job.request["trainingDataConfig"])
+    """Yield the training file of a job, and its validation file if it has one.
+
+    A job that learns from invocation logs has no file: nobody pushed them, and they grow.
+    """
+    if "s3Uri" in job.request["trainingDataConfig"]:
+        yield _object(job.dataset_name, job.dataset_digest, job.request["trainingDataConfig"])
     if job.validation_dataset_digest:
         name = job.validation_dataset_name or job.dataset_name
         for validator in job.request["validationDataConfig"]["validators"]:

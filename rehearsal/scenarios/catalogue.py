@@ -10,6 +10,7 @@ from rehearsal.scenarios import (
     data_changes,
     deletions,
     failures,
+    methods,
     network_changes,
     queueing,
     rollbacks,
@@ -78,6 +79,12 @@ SCENARIOS = (
         says="twenty jobs with a limit of two: the deployment succeeds and all complete",
         jobs=queueing.JOBS,
         play=queueing.twenty_jobs,
+    ),
+    Scenario(
+        name="methods",
+        says="a student learns from a teacher, and a model from how its answers are rated",
+        jobs=methods.JOBS,
+        play=methods.methods,
     ),
 )
 """All of them, in the order of `--list` and of `all`."""

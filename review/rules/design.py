@@ -24,7 +24,7 @@ def design_of(environment: Environment) -> Design:
 
     Thousands of weakened copies say the same of their environment, and are held to the same.
     """
-    key = environment.identity
+    key = (environment.identity, identity(environment))
     if key not in _KNOWN:
         if len(_KNOWN) >= _KEPT:
             _KNOWN.clear()
@@ -224,6 +224,7 @@ class Design:
         job_tag = "BedrockModelCustomizationJobArn"
         return (
             self._trains
+            | grants_of_methods(self.environment)
             | self._data_key_through_s3("kms:Decrypt", "kms:GenerateDataKey")
             | self._model_key_through_bedrock
             | (
@@ -713,7 +714,8 @@ class Design:
             }
 
         if self.environment.scopes_s3_endpoint:
-            s3 = through(self._trains, "customization")
+            reads = self._trains | grants_to_read_logs(self.environment)
+            s3 = through(reads, "customization")
             s3 |= through(self._may_look_for_datasets, "submitter")
         else:
             s3 = allow("s3:*", by="*", on="*")

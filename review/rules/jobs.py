@@ -12,6 +12,7 @@ from botocore.loaders import Loader
 
 from review.rules.environment import JOB, MISSING, Environment, environment_of
 from review.rules.job_requests import JobRequest, job_requests
+from review.rules.methods import expected_data
 from review.rules.rule import (
     Violation,
     at,
@@ -159,6 +160,8 @@ def data_is_in_own_buckets(deployment: Deployment) -> Iterator[Violation]:
                 if field != "validationDataConfig":
                     yield _at(request, f"no {field}", field)
                 continue
+            if "invocationLogsConfig" in said:
+                continue  # calls are logged to a bucket of the account, not to one of these
             uris = [said.get("s3Uri"), *(v.get("s3Uri") for v in many(said.get("validators")))]
             for uri in uris:
                 if uri is not None and str(uri).removeprefix("s3://").split("/")[0] not in buckets:
@@ -234,7 +237,7 @@ def _request_as_designed(environment: Environment, job: Resource) -> Iterator[Vi
             "subnetIds": [subnet.ref for subnet in environment.subnets["training"]],
             "securityGroupIds": [environment.groups["job"]],
         },
-        "trainingDataConfig": {"s3Uri": _dataset(bucket, job, "")},
+        "trainingDataConfig": expected_data(bucket, job, _dataset(bucket, job, "")),
         "baseModelIdentifier": re.compile("|".join(map(re.escape, environment.base_models))),
         "customizationType": re.compile("|".join(_KINDS)),
         # The model's are the job's.
@@ -243,15 +246,21 @@ def _request_as_designed(environment: Environment, job: Resource) -> Iterator[Vi
     if job["ValidationDatasetName"] is not None:
         uri = _dataset(bucket, job, "Validation")
         expected["validationDataConfig"] = {"validators": [{"s3Uri": uri}]}
+    reinforced = request.get("customizationType") == "REINFORCEMENT_FINE_TUNING"
+    if request.get("customizationType") in _CONFIGURED:
+        expected["customizationConfig"] = request.get("customizationConfig")
     for field in sorted({*request, *expected} - {"hyperParameters", "jobTags"}):
         if not _same(request.get(field), expected.get(field)):
             found, wanted = shown(request.get(field)), shown(expected.get(field))
             yield at(job, f"{field} is {found}, expected {wanted}", f"Request.{field}")
-    if not isinstance(request.get("hyperParameters"), Mapping):
+    if not reinforced and not isinstance(request.get("hyperParameters"), Mapping):
         yield at(job, "no hyperParameters", "Request.hyperParameters")
 
 
 _NAME: Final = r"[a-z0-9][a-z0-9-]*"
+
+_CONFIGURED: Final = {"DISTILLATION", "REINFORCEMENT_FINE_TUNING"}
+"""Methods with a configuration of their own: a teacher, a grader. Policies hold what they name."""
 
 _KINDS: Final = (
     "FINE_TUNING",

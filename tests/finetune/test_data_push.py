@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -72,7 +73,7 @@ def test_the_lock_file_records_what_was_pushed(
         "key": key_of(data),
         "bytes": data.stat().st_size,
         "records": 10,
-        "check": {"version": "1", "model_family": "amazon-nova", "ok": True},
+        "check": {"version": "2", "model_family": "amazon-nova-2", "ok": True},
     }
 
 
@@ -84,7 +85,9 @@ def test_settings_accept_the_lock_file_that_a_push_wrote(
     del aws
     run("data", "push", "policy-review", data)
     settings = load_settings(environment="dev", directory=project / "config")
-    assert settings.jobs["policy-review"].training_data.key == key_of(data)
+    pushed = settings.jobs["policy-review"].training_data
+    assert pushed is not None
+    assert pushed.key == key_of(data)
 
 
 def test_pushing_the_same_data_again_uploads_nothing_and_changes_no_file(
@@ -131,8 +134,13 @@ def test_bad_data_is_refused_before_aws_is_asked_and_not_recorded(
     data.write_text(lines() + "\n" + f'{{"{SECRET}": 1}}\n')
     ended = run("data", "push", "policy-review", data, "--json")
     assert ended.code == 1
-    assert ended.ids() == ["data.blank-line", "data.schema-version"]
-    assert [finding["where"]["line"] for finding in ended.answer["findings"]] == [11, 12]
+    assert ended.ids() == [
+        "data.blank-line",
+        "data.schema-version",
+        "data.unknown-field",
+        "data.structure",
+    ]
+    assert [one["where"]["line"] for one in ended.answer["findings"]] == [11, 12, 12, 12]
     assert (aws.calls, lock(project)) == ([], {})
 
 
@@ -177,17 +185,84 @@ def test_a_failed_upload_leaves_no_parts_and_no_entry(
     assert (aws.uploads, aws.objects, lock(project)) == ({}, {}, {})
 
 
-def test_an_interrupted_upload_leaves_no_parts_and_no_entry(
-    run: Run, aws: FakeAws, data: Path, project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def interrupt(_: dict[str, Any]) -> None:
-        raise KeyboardInterrupt
+def interrupted_push(*, run: Run, aws: FakeAws, data: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Push in parts, interrupted at the sixth; return how many parts arrived."""
+    monkeypatch.setattr(data_push, "PART_BYTES", 100)
+    monkeypatch.setattr(data_push, "UPLOADS_AT_ONCE", 1)  # else chance says which parts arrive
 
-    monkeypatch.setattr(data_push, "PART_BYTES", 300)
-    aws.before["CompleteMultipartUpload"] = interrupt
+    def interrupt(arguments: dict[str, Any]) -> None:
+        if arguments["PartNumber"] == 6:
+            raise KeyboardInterrupt
+
+    aws.before["UploadPart"] = interrupt
     ended = run("data", "push", "policy-review", data, "--json")
     assert (ended.code, ended.ids()) == (130, ["interrupted"])
-    assert (aws.uploads, lock(project)) == ({}, {})
+    del aws.before["UploadPart"]
+    aws.calls.clear()
+    (note,) = (data.parent / "cache").rglob("*.json")
+    return len(json.loads(note.read_text())["parts"])
+
+
+def test_an_interrupted_upload_leaves_no_entry_and_goes_on_where_it_stopped(
+    run: Run, aws: FakeAws, data: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrived = interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    assert lock(project) == {}
+    assert run("data", "push", "policy-review", data).code == 0
+    parts = -(-data.stat().st_size // 100)
+    assert 0 < arrived < parts
+    assert aws.names().count("UploadPart") == parts - arrived
+    assert "CreateMultipartUpload" not in aws.names()
+    assert aws.objects[key_of(data)].body == data.read_bytes()
+    assert aws.uploads == {}
+    assert not list((project / "cache").rglob("*.json"))
+
+
+def test_an_interrupted_upload_that_is_gone_begins_anew(
+    run: Run, aws: FakeAws, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    aws.uploads.clear()
+
+    def only_known(arguments: dict[str, Any]) -> None:
+        if arguments["UploadId"] not in aws.uploads:
+            raise RefusalError("NoSuchUpload", status=404)
+
+    aws.before["UploadPart"] = only_known
+    assert run("data", "push", "policy-review", data).code == 0
+    assert aws.names().count("CreateMultipartUpload") == 1
+    assert aws.objects[key_of(data)].body == data.read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "no JSON", '{"upload_id": 1}'])
+def test_a_broken_note_of_an_upload_is_as_good_as_none(
+    *,
+    run: Run,
+    aws: FakeAws,
+    data: Path,
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    text: str,
+) -> None:
+    interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    (note,) = (project / "cache").rglob("*.json")
+    note.write_text(text)
+    assert run("data", "push", "policy-review", data).code == 0
+    assert aws.objects[key_of(data)].body == data.read_bytes()
+
+
+def test_the_note_of_an_upload_holds_nothing_of_the_data(
+    run: Run, aws: FakeAws, data: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_push(run=run, aws=aws, data=data, monkeypatch=monkeypatch)
+    (note,) = (project / "cache").rglob("*.json")
+    assert set(json.loads(note.read_text())) == {
+        "bucket",
+        "key",
+        "part_bytes",
+        "upload_id",
+        "parts",
+    }
 
 
 @pytest.mark.parametrize("part_bytes", [300, 10_000_000])
@@ -308,7 +383,7 @@ def test_missing_credentials_end_with_3(run: Run, data: Path) -> None:
         (["unused", "train.jsonl"], "no-model"),
         (["unused", "train.jsonl", "--model", "no.such-model"], "unknown-model"),
         (
-            ["unused", "train.jsonl", "--model", "meta.llama3-1-8b-instruct-v1:0:128k"],
+            ["unused", "train.jsonl", "--model", "amazon.nova-canvas-v1:0"],
             "unknown-format",
         ),
         (["policy-review", "train.jsonl", "-e", "nowhere"], "settings.missing-file"),
@@ -412,3 +487,30 @@ def test_text_output_names_the_place_and_the_lock_file(run: Run, aws: FakeAws, d
     assert f"uploaded to s3://{BUCKET}/{key_of(data)}" in ended.out
     assert "datasets.lock.json: entry written" in ended.out
     assert ended.err == ""
+
+
+def test_the_submitter_takes_what_a_push_wrote_and_no_other_object(
+    run: Run, aws: FakeAws, data: Path, project: Path
+) -> None:
+    from customization.errors import DataChangedError  # noqa: PLC0415 the functions' own code
+    from submitter.preflight import check_data  # noqa: PLC0415
+
+    run("data", "push", "policy-review", data)
+    entry = lock(project)["policy-review"]
+    stored = aws.objects[entry["key"]]
+    job: Any = SimpleNamespace(
+        dataset_name="policy-review",
+        dataset_digest=entry["sha256"],
+        validation_dataset_digest=None,
+        request={"trainingDataConfig": {"s3Uri": f"s3://{BUCKET}/{entry['key']}"}},
+    )
+
+    def head(**arguments: str) -> dict[str, Any]:
+        assert arguments == {"Bucket": BUCKET, "Key": entry["key"]}
+        return {"Metadata": stored.arguments["Metadata"]}
+
+    s3: Any = SimpleNamespace(head_object=head)
+    check_data(s3=s3, job=job)
+    stored.arguments["Metadata"] = {"sha256": "0" * 64}
+    with pytest.raises(DataChangedError):
+        check_data(s3=s3, job=job)

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from finetune.data_check import check_file
 from settings.base_models import dataset_families
 from tests.finetune.conftest import ROOT
+from trainingdata.check import check_file
+from trainingdata.limits import limits_of
 
 FOLDER = ROOT / "examples" / "policy-review"
 FILES = {"policy-review": "train.jsonl", "policy-review-validation": "validation.jsonl"}
@@ -75,7 +76,8 @@ def test_there_are_at_least_200_records_to_train_on() -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_the_core_checks_find_nothing(name: str) -> None:
-    found = check_file(path=FOLDER / FILES[name], family=dataset_families()["amazon-nova"])
+    limits = limits_of(dataset_families()["amazon-nova"])
+    found = check_file(path=FOLDER / FILES[name], limits=limits, core=True)
     assert found.findings == []
 
 

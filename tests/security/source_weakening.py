@@ -233,7 +233,8 @@ def _synthesised_findings(environment: str) -> set[str]:
         directory = ROOT / "config"
         if environment != "dev":
             directory = Path(folder) / "config"
-            synthesis.write_settings(directory, environment, synthesis.EVERY_OPTION)
+            values = {"option": synthesis.EVERY_OPTION, "methods": synthesis.EVERY_METHOD}
+            synthesis.write_settings(directory, environment, values[environment])
         return findings(
             synthesis.synthesise(
                 environment=environment, directory=directory, outdir=Path(folder) / "out"
@@ -244,10 +245,11 @@ def _synthesised_findings(environment: str) -> set[str]:
 def noticed(removal: Removal) -> str:
     """What notices that the thing is gone: an exception or a finding; empty when nothing does.
 
-    What dev does not notice is tried with settings that take the other side of every option.
+    What dev does not notice is tried with settings that take the other side of every option, and
+    with those that have a job of each method.
     """
     os.environ["CDK_VALIDATION"] = "false"
-    for environment in ("dev", "option"):
+    for environment in ("dev", "option", "methods"):
         before = _baseline(environment)
         finder = _Weakened(removal.module, without(removal))
         sys.meta_path.insert(0, finder)

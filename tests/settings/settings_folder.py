@@ -13,7 +13,7 @@ from settings import Finding, Settings, SettingsError, load_settings
 DIGEST = "0123456789abcdef" * 4
 
 
-def lock_entry(*, name: str, family: str = "amazon-nova", ok: bool = True) -> dict[str, Any]:
+def lock_entry(*, name: str, family: str = "amazon-nova-micro", ok: bool = True) -> dict[str, Any]:
     return {
         "sha256": DIGEST,
         "key": f"fine-tuning-datasets/{name}/{DIGEST}/train.jsonl",
@@ -67,6 +67,9 @@ class Folder:
         self.write_lock(
             {
                 "reviews": lock_entry(name="reviews"),
+                "nova-2": lock_entry(name="nova-2", family="amazon-nova-2"),
+                "prompts": lock_entry(name="prompts", family="distillation-nova"),
+                "graded": lock_entry(name="graded", family="amazon-nova-2-rft"),
                 "llama": lock_entry(name="llama", family="meta-llama-3-1"),
                 "broken": lock_entry(name="broken", ok=False),
             }

@@ -588,13 +588,13 @@ CASES = [
         fix="text",
     ),
     Case(
-        claim="a method that is not supported yet is refused",
+        claim="a method that no base model has is refused",
         at=(*JOB, "customization_type"),
-        wrong="DISTILLATION",
+        wrong="CONTINUED_PRE_TRAINING",
         right="FINE_TUNING",
-        kind="unsupported-method",
-        got="DISTILLATION",
-        allowed="FINE_TUNING",
+        kind="method-without-models",
+        got="CONTINUED_PRE_TRAINING",
+        allowed="DISTILLATION, FINE_TUNING, REINFORCEMENT_FINE_TUNING",
         fix="leave it out",
     ),
     Case(
@@ -863,6 +863,7 @@ def test_a_region_without_known_prefix_lists_needs_them_as_settings(folder: Fold
 
 def test_hyperparameters_no_page_lists_are_passed_on(folder: Folder) -> None:
     settings = with_change((*JOB, "base_model"), "amazon.nova-2-lite-v1:0:256k")
+    settings["jobs"]["review"]["dataset"] = "nova-2"
     settings["jobs"]["review"]["hyperparameters"] = {"anyName": 3, "other": "word"}
 
     job = folder.load(settings).jobs["review"]
@@ -872,6 +873,7 @@ def test_hyperparameters_no_page_lists_are_passed_on(folder: Folder) -> None:
 
 def test_hyperparameters_no_page_lists_still_have_names_and_values(only: Only) -> None:
     settings = with_change((*JOB, "base_model"), "amazon.nova-2-lite-v1:0:256k")
+    settings["jobs"]["review"]["dataset"] = "nova-2"
     settings["jobs"]["review"]["hyperparameters"] = {"any-name": 3}
 
     assert only(settings).id == "settings.bad-hyperparameter"

@@ -39,6 +39,7 @@ def test_a_job_knows_its_name_and_its_data(folder: Folder) -> None:
     job = loaded.jobs["review"]
 
     assert job.name == "review"
+    assert job.training_data is not None
     assert job.training_data.name == "reviews"
     assert job.training_data.file_name == "train.jsonl"
     assert job.validation_data == job.training_data
@@ -60,7 +61,7 @@ def test_base_models_are_listed_once(folder: Folder) -> None:
     settings = with_change(("jobs", "second"), CORRECT["jobs"]["review"])
     settings["jobs"]["third"] = {
         "base_model": "amazon.nova-2-lite-v1:0:256k",
-        "dataset": "reviews",
+        "dataset": "nova-2",
     }
 
     assert folder.load(settings).base_models == (
@@ -108,10 +109,12 @@ def test_settings_cannot_be_made_past_the_loader() -> None:
 
 
 def test_settings_survive_a_round_trip(loaded: Settings) -> None:
+    data = loaded.jobs["review"].training_data
+    assert data is not None
     again = settings_from_values(
         environment="dev",
         values=loaded.model_dump(mode="json"),
-        datasets={"reviews": loaded.jobs["review"].training_data},
+        datasets={"reviews": data},
     )
 
     assert again == loaded

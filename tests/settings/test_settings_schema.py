@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from settings import available_environments, foundation_models, load_settings
+from settings import available_environments, load_settings
 from settings.reference import render_reference
 from settings.schema import render_schema, settings_schema
 from settings.source import read_yaml
@@ -29,7 +29,7 @@ def test_dev_and_prod_are_committed() -> None:
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_a_committed_file_is_right(environment: str, folder: Folder) -> None:
-    folder.write_lock({"policy-review": lock_entry(name="policy-review")})
+    folder.write_lock({"policy-review": lock_entry(name="policy-review", family="amazon-nova-2")})
     text = (CONFIG / f"{environment}.yaml").read_text(encoding="utf-8")
     (folder.directory / f"{environment}.yaml").write_text(text, encoding="utf-8")
 
@@ -55,7 +55,7 @@ def test_the_schema_accepts_a_committed_file(environment: str) -> None:
 
 
 def test_production_keeps_what_development_throws_away(folder: Folder) -> None:
-    folder.write_lock({"policy-review": lock_entry(name="policy-review")})
+    folder.write_lock({"policy-review": lock_entry(name="policy-review", family="amazon-nova-2")})
     both = {}
     for environment in ("dev", "prod"):
         text = (CONFIG / f"{environment}.yaml").read_text(encoding="utf-8")
@@ -119,18 +119,17 @@ def test_every_setting_is_described() -> None:
     assert undescribed == []
 
 
-def test_the_reference_has_every_setting_and_base_model() -> None:
+def test_the_reference_has_every_setting() -> None:
     text = render_reference()
     schema = settings_schema()
     settings = [
         field
         for section in [schema, *schema["$defs"].values()]
         for field in section["properties"]
-        if field not in {"network", "keys", "storage", "people", "engine", "jobs"}
+        if field not in {"network", "keys", "storage", "people", "engine", "budget", "jobs"}
     ]
 
     assert [field for field in settings if f"{field}` |" not in text] == []
-    assert [model for model in foundation_models() if f"`{model}`" not in text] == []
 
 
 def test_generated_files_are_fresh() -> None:

@@ -100,8 +100,37 @@ def test_bad_settings_end_with_2_and_an_explanation(run: Run, tmp_path: Path, mi
 def test_the_same_settings_without_a_mistake_are_synthesised(run: Run, tmp_path: Path) -> None:
     write_settings(tmp_path / "config", "dev", VALUES)
     code, said = run(tmp_path / "config")
-    assert (code, said) == (0, "")
+    assert code == 0
+    (line,) = said.splitlines()
+    assert line.startswith("list prices: dev $31.50 and what is unknown a month at rest;")
     assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_what_should_be_known_is_said_and_no_mistake(run: Run, tmp_path: Path) -> None:
+    job = {"base_model": "amazon.nova-lite-v1:0:300k", "dataset": "reviews"}
+    write_settings(tmp_path / "config", "dev", {**VALUES, "jobs": {"review": job}})
+    code, said = run(tmp_path / "config")
+    assert code == 0
+    assert "warning: jobs.review.base_model: the state of Amazon Nova Lite" in said
+    assert "[state-not-confirmed]" in said
+
+
+def test_more_than_the_budget_ends_with_2(run: Run, tmp_path: Path) -> None:
+    budget = {"month": 10, "accept_unknown_prices": True}
+    write_settings(tmp_path / "config", "dev", {**VALUES, "budget": budget})
+    code, said = run(tmp_path / "config")
+    assert code == 2
+    _is_explained(said, file="dev.yaml", field="budget.month")
+    assert list((tmp_path / "out").rglob("*")) == []
+
+
+def test_wrong_own_prices_end_with_2(run: Run, tmp_path: Path) -> None:
+    write_settings(tmp_path / "config", "dev", VALUES)
+    own = tmp_path / "config" / "prices.override.yaml"
+    own.write_text("environment: {key_month: 1}", encoding="utf-8")
+    code, said = run(tmp_path / "config")
+    assert code == 2
+    _is_explained(said, file="prices.override.yaml", field="environment.source")
 
 
 def test_two_jobs_of_one_name_end_with_2(run: Run, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from tests.security.controls import JOB, jobs_are_private
 TWO_JOBS: dict[str, Any] = {
     "tags": {"team": "legal"},
     "jobs": {
-        "plain": {"base_model": "amazon.nova-micro-v1:0:128k", "dataset": "reviews"},
+        "plain": {"base_model": "amazon.nova-micro-v1:0:128k", "dataset": "short-reviews"},
         "rich": {
             "base_model": "amazon.nova-lite-v1:0:300k",
             "dataset": "reviews",
@@ -128,7 +128,7 @@ def test_what_changes_the_model_trains_again(variant: VariantMaker) -> None:
     digests = _digests(
         variant,
         run={"run": 3},
-        model={"base_model": "amazon.nova-micro-v1:0:128k"},
+        model={"base_model": "amazon.nova-pro-v1:0:300k"},
         more={"hyperparameters": {"epochCount": 4}},
         fewer={"hyperparameters": {"epochCount": 3}},
     )

@@ -1,0 +1,37 @@
+"""A progress bar on standard error, for a person who watches."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+
+from finetune.report import Output
+
+
+@contextlib.contextmanager
+def progress_bar(
+    *, what: str, total: int, output: Output
+) -> Iterator[Callable[[int], None] | None]:
+    """Yield a function to call with the bytes done so far; None when nobody watches."""
+    if output.as_json or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 slow to load
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
