@@ -49,7 +49,7 @@ def jobs(
         bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
         rows: list[dict[str, object]] = []
         for job in settings.jobs:
-            summaries = list(_summaries(bedrock=bedrock, environment=settings, job=job))
+            summaries = list(summaries_of(bedrock=bedrock, environment=settings, job=job))
             for summary in summaries:
                 row: dict[str, object] = {
                     "job": job,
@@ -196,7 +196,7 @@ def _bedrock(*, settings: Environment, rehearsal: bool) -> "BedrockClient":
     return connect(region=settings.region, rehearsal=rehearsal).bedrock()
 
 
-def _summaries(
+def summaries_of(
     *, bedrock: "BedrockClient", environment: Environment, job: str
 ) -> "Iterator[ModelCustomizationJobSummaryTypeDef]":
     """Yield the jobs whose name is one this environment gives to this job, newest first."""
@@ -222,7 +222,7 @@ def _newest(*, bedrock: "BedrockClient", environment: Environment, name: str) ->
     """Return the name of the newest Bedrock job; a name that is no job's is taken as it is."""
     if name not in environment.jobs:
         return name
-    for summary in _summaries(bedrock=bedrock, environment=environment, job=name):
+    for summary in summaries_of(bedrock=bedrock, environment=environment, job=name):
         return summary["jobName"]
     raise failure(
         code=ExitCode.FINDINGS,

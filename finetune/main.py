@@ -20,6 +20,8 @@ COMMANDS = {
     "jobs": "finetune.job_commands:jobs",
     "watch": "finetune.job_commands:watch",
     "stop": "finetune.job_commands:stop",
+    "metrics": "finetune.metrics:metrics",
+    "lineage": "finetune.lineage:lineage",
 }
 """Each command, in the order of the help text, and the function or Typer app behind it."""
 
