@@ -37,14 +37,20 @@ def write_zip(*, target: Path, files: Iterable[tuple[str, bytes]], mode: str = "
 
 
 def package_files(*, source: Path, packages: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Return the Python files of packages under a source root, as name in the zip and content.
+    """Return the files of packages under a source root, as name in the zip and content.
+
+    Besides Python they may hold what their code reads, such as a page's style sheet.
 
     Raises FunctionAssetError naming a package that has no Python file there.
     """
     found: list[tuple[str, bytes]] = []
     for package in packages:
-        files = sorted((source / package).rglob("*.py"))
-        if not files:
+        files = sorted(
+            path
+            for path in (source / package).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        )
+        if not any(path.suffix == ".py" for path in files):
             raise FunctionAssetError(
                 f"no Python file in {source / package}: check the package name"
             )
