@@ -434,7 +434,7 @@ def _show(
         from finetune.metrics_terminal import plot_losses, table  # noqa: PLC0415
 
         width = shutil.get_terminal_size().columns
-        output.say(table(runs=drawn, width=width))
+        output.say(table(runs=drawn))
         if plot:
             colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
             output.say(plot_losses(runs=drawn, width=width, colour=colour))

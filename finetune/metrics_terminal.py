@@ -22,18 +22,15 @@ SIGNS = {"braille": "⠤", "hd": "▚"}
 BEST = "◆"
 
 
-def table(*, runs: Sequence[Run], width: int) -> str:
-    """Return a table with a row for each run, at most `width` columns wide where that is possible.
-
-    Names are cut in no case: they are what is copied.
-    """
+def table(*, runs: Sequence[Run]) -> str:
+    """Return a table with a row for each run, as wide as its cells: names are what is copied."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415 slow to load
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
     shown = Table(box=SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("run", no_wrap=True, overflow="ignore")
-    for heading in ("best step", "best loss", "training", "validation", "perplexity", "epochs"):
+    shown.add_column("run")
+    for heading in ("best", "at step", "training", "validation", "perplexity", "epochs"):
         shown.add_column(heading, justify="right")
     shown.add_column("verdict")
     for run in runs:
@@ -42,17 +39,17 @@ def table(*, runs: Sequence[Run], width: int) -> str:
         last = validation or run.training
         shown.add_row(
             run.name,
-            str(best.step) if best else "-",
             _text(best.loss) if best else "-",
+            f"{best.step:,}" if best else "-",
             _text(run.training.losses[-1]) if run.training else "-",
             _text(validation.losses[-1]) if validation else "-",
             _text(last.perplexities[-1]) if last else "-",
             str(count_epochs(run) or "-"),
-            ", ".join(one.verdict.value for one in run.judgements) or "nothing stands out",
+            ", ".join(one.verdict.value for one in run.judgements) or "-",
         )
     text = io.StringIO()
-    Console(file=text, width=max(width, 110), color_system=None).print(shown)
-    return text.getvalue().rstrip()
+    Console(file=text, width=1000, color_system=None).print(shown)
+    return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines())
 
 
 def plot_losses(*, runs: Sequence[Run], width: int, colour: bool) -> str:

@@ -68,7 +68,7 @@ def _output(*, connection: Connection, environment: Environment, part: str, name
             else f"the stack {stack} has no output {name}: its deployment is under way or did not"
             " succeed",
             fix=f"deploy it: cdk deploy -c environment={environment.name} --all",
-            where={"stack": stack, "property": name},
+            where={"stack": stack, "property": name} if outputs is not None else {},
         )
     return outputs[name]
 

@@ -17,6 +17,8 @@ MAX_ASSET_BYTES: Final = 6 * 1024 * 1024
 # The first moment that a zip file can state: the content alone decides the hash.
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = 0o100644 << 16
+# Nothing else that may lie in a package's folder is deployed by accident.
+_CARRIED_SUFFIXES: Final = frozenset({".py", ".js", ".css"})
 
 
 class FunctionAssetError(Exception):
@@ -48,7 +50,7 @@ def package_files(*, source: Path, packages: Sequence[str]) -> list[tuple[str, b
         files = sorted(
             path
             for path in (source / package).rglob("*")
-            if path.is_file() and path.suffix != ".pyc"
+            if path.suffix in _CARRIED_SUFFIXES or path.name == "LICENSE"
         )
         if not any(path.suffix == ".py" for path in files):
             raise FunctionAssetError(

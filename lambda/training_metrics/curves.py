@@ -71,7 +71,9 @@ class _Table:
             raise UnreadableTableError("it must be UTF-8 text, and is not") from error
         head, _, body = text.lstrip("\r\n").partition("\n")
         try:
-            header = [name.strip().lower() for name in next(csv.reader([head]), [])]
+            header = [
+                name.strip().lower() for name in next(csv.reader([head], skipinitialspace=True), [])
+            ]
         except csv.Error as error:
             raise UnreadableTableError(f"it is no CSV ({error})") from error
         self._columns = {name: index for index, name in enumerate(header)}
@@ -159,7 +161,9 @@ class _Table:
         bad: list[int] = []
         without_perplexity = 0
         try:
-            rows = [row for row in csv.reader(io.StringIO(self._body)) if row]
+            rows = [
+                row for row in csv.reader(io.StringIO(self._body), skipinitialspace=True) if row
+            ]
         except csv.Error as error:
             raise UnreadableTableError(f"it is no CSV ({error})") from error
         for number, row in enumerate(rows, start=1):

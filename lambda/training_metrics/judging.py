@@ -1,7 +1,8 @@
 """What curves say: the best step, and whether a run diverged, overfitted or could go on.
 
-Everything is judged on the smoothed curve, and only where it stands out from the noise, which is
-measured on the curve itself. The limits are one object, so that whoever disagrees can pass others.
+Levels are compared, each the mean of a tenth of the points around a place, and a change counts
+only where it stands out from the noise, which is measured on the curve itself. The limits are one
+object, so that whoever disagrees can pass others.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from statistics import median
 from typing import Final
 
 from training_metrics.curves import Curve
-from training_metrics.smoothing import smooth, window_for
+from training_metrics.smoothing import smooth, smooth_at, window_for
 
 FEWEST_POINTS: Final = 3
 """A training curve of fewer points has a lowest one, but no course to judge."""
 FEWEST_VALIDATIONS: Final = 2
 """Validation may run once an epoch: two points tell a rise."""
+LEVEL_SHARE: Final = 10
+"""A level is the mean of one in so many of the points. A low picked out of a curve that trembles is
+low by chance too; over a tenth of the points little is left of that."""
 _MOST_DIFFERENCES: Final = 4000
 _MEDIAN_OF_NORMAL: Final = 0.954
 """Median of the absolute difference of two standard normal numbers: 0.6745 times root two."""
@@ -54,8 +58,8 @@ class Limits:
     """Learned little: the training loss fell by less than this."""
     last_fall: float = 0.01
     """Still falling: by more than this in the last tenth of the steps."""
-    noise: float = 3.0
-    """A change is one when it is this many times the standard error of the smoothed curve."""
+    noise: float = 4.0
+    """A change is one when it is this many times the standard error of what is compared."""
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -96,8 +100,10 @@ class Course:
     smoothed: Sequence[float]
     finite: Sequence[int]
     """Indices where the loss is a number."""
+    breadth: int
+    """How many points a level is the mean of; odd."""
     error: float
-    """Standard error of the smoothed loss."""
+    """Standard error of the difference of two levels, one of them at an end."""
 
     @classmethod
     def of(cls, curve: Curve, *, window: int | None = None) -> Course:
@@ -105,6 +111,7 @@ class Course:
         points = window if window is not None else window_for(len(curve))
         losses = curve.losses
         every = all(map(math.isfinite, losses))
+        breadth = max(points, len(losses) // LEVEL_SHARE // 2 * 2 + 1)
         return cls(
             curve=curve,
             window=points,
@@ -112,7 +119,9 @@ class Course:
             finite=range(len(losses))
             if every
             else [index for index, loss in enumerate(losses) if math.isfinite(loss)],
-            error=_noise(losses) / math.sqrt(points),
+            breadth=breadth,
+            # At an end there are neighbours on one side only: half as many points.
+            error=_noise(losses) * math.sqrt(3 / breadth),
         )
 
     @property
@@ -123,6 +132,10 @@ class Course:
         if len(self.finite) == len(self.smoothed):
             return self.smoothed.index(min(self.smoothed))
         return min(self.finite, key=self.smoothed.__getitem__)
+
+    def level(self, index: int) -> float:
+        """Return the mean loss around a point."""
+        return smooth_at(self.curve.losses, index, window=self.breadth)
 
     def epoch(self, index: int) -> int | None:
         """Return the epoch of a point, when the table has epochs."""
@@ -183,7 +196,7 @@ def _divergence(course: Course, *, limits: Limits) -> Judgement | None:
         return None
     values = course.smoothed
     first, low, last = values[course.finite[0]], values[lowest], values[course.finite[-1]]
-    rise = last - low
+    rise = course.level(course.finite[-1]) - course.level(lowest)
     least = max(
         limits.rise_of_gain * (first - low),
         limits.rise_of_lowest * abs(low),
@@ -218,7 +231,8 @@ def _rise(course: Course, *, training: Course | None, limits: Limits) -> Judgeme
     if lowest is None or len(course.finite) < FEWEST_VALIDATIONS:
         return None
     low, last = course.smoothed[lowest], course.smoothed[course.finite[-1]]
-    if last - low <= max(limits.validation_rise * abs(low), limits.noise * course.error):
+    rise = course.level(course.finite[-1]) - course.level(lowest)
+    if rise <= max(limits.validation_rise * abs(low), limits.noise * course.error):
         return None
     step = course.curve.steps[lowest]
     text = (
@@ -264,7 +278,8 @@ def _little_or_more(
     values, indices = says.smoothed, says.finite
     index = indices[min(len(indices) * 9 // 10, len(indices) - 2)]
     before, last = values[index], values[indices[-1]]
-    if before - last <= max(limits.last_fall * abs(before), limits.noise * says.error):
+    fall = says.level(index) - says.level(indices[-1])
+    if fall <= max(limits.last_fall * abs(before), limits.noise * says.error):
         return None
     return _judgement(
         Verdict.STILL_FALLING,
