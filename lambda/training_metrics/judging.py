@@ -107,8 +107,11 @@ class Course:
 
     @classmethod
     def of(cls, curve: Curve, *, window: int | None = None) -> Course:
-        """Smooth a curve, over `window` points or as many as suit its length."""
-        points = window if window is not None else window_for(len(curve))
+        """Smooth a curve, over `window` points or as many as suit its length.
+
+        An even number counts as the odd one above: as many points on either side, and the middle.
+        """
+        points = window | 1 if window is not None else window_for(len(curve))
         losses = curve.losses
         every = all(map(math.isfinite, losses))
         breadth = max(points, len(losses) // LEVEL_SHARE // 2 * 2 + 1)

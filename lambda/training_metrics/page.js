@@ -90,16 +90,15 @@
     const ratio = devicePixelRatio || 1;
     const labels = [];
     context.save();
-    context.beginPath();
-    context.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
-    context.clip();
     for (const index of want.shown) {
       if (!hasAxis(index, want.axis)) continue;
       for (const mark of runs[index].marks) {
         const x = plot.valToPos(along(index, mark.step, want.axis), "x", true);
         const value = mark[measure];
+        // A mark on the edge is drawn whole: nothing is clipped here.
         const y = value === null ? plot.bbox.top + 12 * ratio : plot.valToPos(value, "y", true);
         if (x < plot.bbox.left || x > plot.bbox.left + plot.bbox.width) continue;
+        if (y < plot.bbox.top || y > plot.bbox.top + plot.bbox.height) continue;
         context.fillStyle = context.strokeStyle = colour(index);
         if (mark.kind !== "best") {
           context.lineWidth = ratio;
@@ -194,7 +193,7 @@
           bind: { dblclick: () => () => zoom(null) },
         },
         axes: [
-          { ...axis, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : want.axis === "epoch" ? shortest(tick) : "")) },
+          { ...axis, label: want.axis, labelSize: 18, labelFont: axis.font, values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? count(tick) : want.axis === "epoch" ? shortest(tick) : "")) },
           { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : shortest(tick))) },
         ],
         series: [{}, ...lines.map(seriesOf)],

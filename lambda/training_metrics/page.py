@@ -108,7 +108,7 @@ def _header(*, runs: Sequence[Run], title: str, made_at: datetime) -> Iterable[s
 def _overview(runs: Sequence[Run]) -> Iterable[str]:
     yield '<section aria-labelledby="runs-title">'
     yield '<h2 id="runs-title">What the curves say</h2>'
-    yield '<div class="wide" role="region" aria-labelledby="runs-title" tabindex="0"><table>'
+    yield f"{_scrollable('The runs in numbers')}<table>"
     yield (
         '<thead><tr><th scope="col">Run</th><th scope="col">Verdict</th>'
         '<th scope="col" class="number">Best step</th>'
@@ -155,7 +155,7 @@ def _overview_row(run: Run, *, index: int) -> str:
     last = validation or run.training
     cells = (
         _count(best.step) if best else "–",
-        f"{_text(best.measured)} <small>{escape(best.curve)}</small>" if best else "–",
+        f"{_text(best.loss)} <small>{escape(best.curve)}</small>" if best else "–",
         _text(run.training.losses[-1]) if run.training else "–",
         _text(validation.losses[-1]) if validation else "–",
         f"{_text(last.perplexities[-1])} <small>{last.kind}</small>" if last else "–",
@@ -208,11 +208,13 @@ def _charts(runs: Sequence[Run]) -> Iterable[str]:
         ' <span class="wrong">✕</span> diverged from here'
         ' <span class="wrong">▲</span> overfits from here</p>'
     )
-    yield '<div class="wide readout" id="readout" hidden><table><caption></caption>'
+    yield '<div id="readout" hidden>'
+    yield f"{_scrollable('The curves where you read them')}<table><caption></caption>"
     yield (
         '<thead><tr><th scope="col">Run</th><th scope="col">Curve</th>'
         '<th scope="col" class="number">Step</th><th scope="col" class="number">Loss</th>'
-        '<th scope="col" class="number">Perplexity</th></tr></thead><tbody></tbody></table></div>'
+        '<th scope="col" class="number">Perplexity</th></tr></thead><tbody></tbody></table>'
+        "</div></div>"
     )
     yield "</section>"
 
@@ -238,7 +240,7 @@ def _epochs(runs: Sequence[Run]) -> Iterable[str]:
         opened = " open" if len(runs) == 1 else ""
         yield (
             f"<details{opened}><summary>{escape(run.name)}: {escape(curve.label)}</summary>"
-            '<div class="wide"><table>'
+            f"{_scrollable(f'{run.name}, {curve.label}, by epoch')}<table>"
             '<thead><tr><th scope="col" class="number">Epoch</th>'
             '<th scope="col" class="number">Steps</th>'
             '<th scope="col" class="number">Mean loss</th>'
@@ -303,6 +305,11 @@ def _explanation(runs: Sequence[Run]) -> Iterable[str]:
     )
     yield "<li>Perplexity is e to the power of the loss: lower is better.</li>"
     yield "</ul></section>"
+
+
+def _scrollable(label: str) -> str:
+    """Return the beginning of what scrolls where a table is too wide; the keyboard scrolls it."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{escape(label)}">'
 
 
 def _text(value: float) -> str:

@@ -160,7 +160,7 @@ def test_the_tables_hold_the_numbers_without_any_script(tmp_path: Path) -> None:
     found = drawn(run)
     assert run.training is not None
     assert run.best is not None
-    for value in (run.training.losses[-1], run.validations[0].losses[-1], run.best.measured):
+    for value in (run.training.losses[-1], run.validations[0].losses[-1], run.best.loss):
         assert any(f"{value:#.4g}" in cell for cell in found.cells), value
     assert any("dev-review" in cell for cell in found.cells)
     assert any("overfits" in cell for cell in found.cells)
