@@ -124,7 +124,7 @@ class _Table:
             cells = self._cells()
             steps = list(map(int, cells(STEP)))
             losses = list(map(float, cells(self._loss)))
-            epochs = list(map(int, cells(EPOCH))) if EPOCH in self._columns else None
+            epochs = _few(cells(EPOCH)) if EPOCH in self._columns else None
             perplexities = (
                 list(map(float, cells(PERPLEXITY))) if PERPLEXITY in self._columns else None
             )
@@ -236,6 +236,12 @@ def perplexity_of(loss: float) -> float:
     if math.isnan(loss):
         return math.nan
     return math.exp(loss) if loss < _LARGEST_EXPONENT else math.inf
+
+
+def _few(cells: Sequence[str]) -> list[int]:
+    """Return whole numbers of which there are few different ones, as epochs are."""
+    known = {cell: int(cell) for cell in set(cells)}
+    return list(map(known.__getitem__, cells))
 
 
 def _whole(text: str) -> int:

@@ -20,7 +20,7 @@ from typing import Final
 
 from training_metrics.drawing import drawing
 from training_metrics.judging import Verdict
-from training_metrics.runs import Run, by_epoch, count_epochs
+from training_metrics.runs import Run, count_epochs
 from training_metrics.summary import ranking
 
 COLOURS: Final = 10
@@ -229,7 +229,11 @@ def _choice(name: str, legend: str, options: Sequence[tuple[str, str]]) -> str:
 
 
 def _epochs(runs: Sequence[Run]) -> Iterable[str]:
-    tables = [(run, curve, by_epoch(curve)) for run in runs for curve in run.curves]
+    tables = [
+        (run, curve, epochs)
+        for run in runs
+        for curve, epochs in zip(run.curves, run.epochs, strict=True)
+    ]
     yield '<section aria-labelledby="epochs-title">'
     yield '<h2 id="epochs-title">By epoch</h2>'
     if not any(epochs for _, _, epochs in tables):

@@ -59,6 +59,11 @@ class Run:
         """The curves, smoothed, in the order of `curves`."""
         return tuple(Course.of(curve, window=self.window) for curve in self.curves)
 
+    @cached_property
+    def epochs(self) -> tuple[list[Epoch], ...]:
+        """What each curve was like epoch by epoch, in the order of `curves`."""
+        return tuple(map(by_epoch, self.curves))
+
     @property
     def _validation_courses(self) -> tuple[Course, ...]:
         return self.courses[1:] if self.training else self.courses

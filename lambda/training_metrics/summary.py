@@ -8,7 +8,7 @@ from typing import Any
 
 from training_metrics.curves import Curve
 from training_metrics.judging import Course
-from training_metrics.runs import Run, by_epoch
+from training_metrics.runs import Epoch, Run
 
 
 def summarise(run: Run) -> dict[str, Any]:
@@ -17,7 +17,9 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "name": run.name,
         "folder": run.folder,
-        "curves": [_curve(course) for course in run.courses],
+        "curves": [
+            _curve(course, epochs) for course, epochs in zip(run.courses, run.epochs, strict=True)
+        ],
         "best": None
         if best is None
         else {
@@ -44,7 +46,7 @@ def summarise(run: Run) -> dict[str, Any]:
     }
 
 
-def _curve(course: Course) -> dict[str, Any]:
+def _curve(course: Course, epochs: Sequence[Epoch]) -> dict[str, Any]:
     curve = course.curve
     lowest = course.lowest
     return {
@@ -71,7 +73,7 @@ def _curve(course: Course) -> dict[str, Any]:
                 "last_loss": number(one.last_loss),
                 "mean_perplexity": number(one.mean_perplexity),
             }
-            for one in by_epoch(curve)
+            for one in epochs
         ],
     }
 
