@@ -97,7 +97,7 @@ def test_the_points_in_the_chart_are_those_of_the_tables(found: dict[str, Any]) 
     for place, measure in enumerate(("loss", "perplexity")):
         drawn = lines(found["measured"], measure)
         for curve, content in (("training", TRAINING), ("validation", VALIDATION)):
-            told = {step: values[place] for step, values in pairs(content).items()}
+            told = {float(step): values[place] for step, values in pairs(content).items()}
             plotted = drawn[f"{name}, {curve}"]
             assert plotted == {step: pytest.approx(told[step], rel=1e-5) for step in plotted}
             assert min(plotted.values()) == pytest.approx(min(told.values()), rel=1e-5)
