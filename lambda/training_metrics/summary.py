@@ -1,4 +1,4 @@
-"""A run in a few numbers, as JSON: for `--json`, for the lineage record and for alarms."""
+"""A run in a few numbers, as JSON: for `--json` and for the lineage record."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from training_metrics.curves import Curve
 from training_metrics.judging import Course
 from training_metrics.runs import Epoch, Run
 
@@ -59,7 +58,7 @@ def _curve(course: Course, epochs: Sequence[Epoch]) -> dict[str, Any]:
         "last_epoch": curve.epochs[-1] if curve.epochs is not None else None,
         "window": course.window,
         "first_loss": number(curve.losses[0]),
-        "final_loss": final_loss(curve),
+        "final_loss": number(curve.losses[-1]),
         "final_smoothed_loss": number(course.smoothed[-1]),
         "final_perplexity": number(curve.perplexities[-1]),
         "lowest_loss": None if lowest is None else number(course.smoothed[lowest]),
@@ -78,20 +77,9 @@ def _curve(course: Course, epochs: Sequence[Epoch]) -> dict[str, Any]:
     }
 
 
-def final_loss(curve: Curve) -> float | None:
-    """Return the last loss of the table, None when it is no number."""
-    return number(curve.losses[-1])
-
-
 def number(value: float) -> float | None:
     """Return a number that JSON can hold, rounded to 6 digits; None for NaN and infinity."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
-
-
-def final_losses(run: Run) -> dict[str, float]:
-    """Return the last loss of each curve by its label, where it is a number: for CloudWatch."""
-    found = {curve.label: final_loss(curve) for curve in run.curves}
-    return {label: loss for label, loss in found.items() if loss is not None}
 
 
 def ranking(runs: Sequence[Run]) -> list[tuple[str, float]]:
