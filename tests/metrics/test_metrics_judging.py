@@ -104,6 +104,12 @@ def test_a_spike_that_passes_is_no_divergence(tmp_path: Path) -> None:
     assert verdicts(run_of(tmp_path, spike)) == []
 
 
+def test_a_small_rise_after_a_small_fall_is_no_divergence(tmp_path: Path) -> None:
+    """Most of what was gained is lost again, and it was next to nothing."""
+    run = run_of(tmp_path, table("training", lambda share: 2 - 0.01 * min(share, 1 - share)))
+    assert verdicts(run) == ["learned-little"]
+
+
 @pytest.mark.parametrize("word", ["nan", "inf", "-inf"])
 def test_a_loss_that_is_no_number_has_diverged_from_there(tmp_path: Path, word: str) -> None:
     lines = table("training", learns, steps=50).splitlines()
@@ -187,6 +193,13 @@ def test_thinning_out_keeps_the_extremes_and_the_order(values: list[float], most
         assert (min(drawn), max(drawn)) == (min(finite), max(finite))
     breaks = sum(1 for index in indices if not math.isfinite(values[index]))
     assert len(indices) <= most + 5 * breaks + 5
+
+
+def test_a_long_line_breaks_where_there_is_no_number() -> None:
+    values = [1.0] * 1000 + [math.nan] * 50 + [2.0] * 1000
+    drawn = [values[index] for index in sample(values, most=100)]
+    assert [math.isnan(value) for value in drawn].count(True) == 1
+    assert math.isnan(drawn[drawn.index(2.0) - 1])
 
 
 @given(values=st.lists(losses, min_size=1, max_size=400), most=st.integers(8, 80))

@@ -187,6 +187,11 @@ def test_rows_without_numbers_are_left_out_and_counted() -> None:
     assert (curve.steps, curve.losses, notes) == ([0, 2], [2.5, 1.5], ["bad-rows"])
 
 
+def test_a_row_too_long_and_one_too_short_do_not_make_two_rows() -> None:
+    curve, _ = curve_of(HEAD + "0,0,2.5,12,1\n5,7,3\n")
+    assert (curve.steps, curve.losses) == ([0, 5], [2.5, 3.0])
+
+
 def test_a_missing_perplexity_is_worked_out_and_said() -> None:
     curve, notes = curve_of("step_number,epoch_number,training_loss\n0,0,1.0\n1,0,2000\n")
     assert curve.perplexities == [pytest.approx(math.e), math.inf]
