@@ -30,7 +30,7 @@ from finetune.report import (
     failure,
     run_command,
 )
-from training_metrics.outputs import JOB_FOLDER, RunFiles, find_runs
+from training_metrics.outputs import JOB_FOLDER, find_runs, run_in
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
@@ -250,7 +250,7 @@ def _read_environment(
                 source = BucketSource(
                     client=outputs.client, bucket=outputs.bucket, prefix=one.prefix
                 )
-                files = files_of(names=source.names(), folder=one.prefix)
+                files = run_in(one.prefix, source.names())
                 found.append(read_run(source=source, files=files, name=one.name, window=window))
     return found
 
@@ -385,14 +385,6 @@ class _Finder:
 
     def _prefix(self, *, job: str, arn: str) -> str:
         return f"{PREFIX}/{job}/{JOB_FOLDER}{arn.rsplit('/', 1)[-1]}/"
-
-
-def files_of(*, names: Sequence[str], folder: str) -> "RunFiles":
-    """Return the files of the run in a folder; a run without any when the listing has none."""
-    for files in find_runs(names):
-        if files.folder == folder:
-            return files
-    return RunFiles(folder=folder)
 
 
 def _show(

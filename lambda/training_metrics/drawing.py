@@ -36,7 +36,7 @@ class Line:
     smoothed: bool
     steps: Sequence[int]
     values: Sequence[float]
-    """NaN where the line breaks."""
+    """NaN or infinity where the line breaks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ def _line(
         curve=curve,
         smoothed=smoothed,
         steps=[curve.steps[index] for index in indices],
-        values=[values[index] if math.isfinite(values[index]) else math.nan for index in indices],
+        values=[values[index] for index in indices],
     )
 
 

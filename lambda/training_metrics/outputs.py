@@ -81,3 +81,11 @@ def find_runs(names: Iterable[str]) -> list[RunFiles]:
         else:
             run.validation.append(name)
     return list(found.values())
+
+
+def run_in(folder: str, names: Iterable[str]) -> RunFiles:
+    """Return the run whose folder this is; one without any file when the listing has none."""
+    for files in find_runs(names):
+        if files.folder == folder:
+            return files
+    return RunFiles(folder=folder)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from training_metrics.judging import Verdict
-from training_metrics.outputs import RunFiles, find_runs
+from training_metrics.outputs import run_in
 from training_metrics.page import render
 from training_metrics.runs import Run, read_run
 from training_metrics.sources import BucketSource
@@ -41,8 +41,7 @@ def publish(
     s3:GetObject and s3:PutObject on the folder. Raises botocore's ClientError.
     """
     source = BucketSource(client=client, bucket=bucket, prefix=folder)
-    found = [files for files in find_runs(source.names()) if files.folder == folder]
-    files = found[0] if found else RunFiles(folder=folder)
+    files = run_in(folder, source.names())
     run = read_run(source=source, files=files, name=name)
     if not run.curves:
         return Published(run=run, page_key=None)

@@ -22,7 +22,7 @@ from tests.metrics.samples import (
 )
 from training_metrics import sources
 from training_metrics.curves import Curve, UnreadableTableError, read_curve
-from training_metrics.outputs import find_runs
+from training_metrics.outputs import find_runs, run_in
 from training_metrics.runs import Run, by_epoch, count_epochs, epoch_starts
 
 HEAD = "step_number,epoch_number,training_loss,perplexity\n"
@@ -114,6 +114,13 @@ def test_runs_are_told_apart_by_their_folders() -> None:
         ("bbbbbbbbbbbb", 1, 1),
     ]
     assert found[0].page == "outputs/a/model-customization-job-aaaaaaaaaaaa/training_metrics.html"
+
+
+def test_a_copy_within_a_runs_folder_is_another_run() -> None:
+    names = [f"{FOLDER}/a copy/{TRAINING}", f"{FOLDER}/{TRAINING}"]
+    assert run_in(f"{FOLDER}/", names).training == [f"{FOLDER}/{TRAINING}"]
+    assert run_in(f"{FOLDER}/", names[:1]).training == []
+    assert run_in(f"{FOLDER}/", []).training == []
 
 
 def test_artifacts_right_below_the_folder_are_a_run_too(tmp_path: Path) -> None:
