@@ -244,6 +244,12 @@ def test_every_change_loss_insertion_and_exchange_within_a_chain_shows(
     assert broken_links(name=NAME, files=files)
 
 
+def test_a_missing_entry_is_named() -> None:
+    first, _, third = chain(3)
+    (problem,) = broken_links(name=NAME, files=[first, third])
+    assert problem == "entry 2 is missing: entry 3 follows 1"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [(b"no JSON", "not JSON"), (b"[]", "schema 1"), (b'{"schema": 2}', "schema 1")],
