@@ -54,7 +54,7 @@ def jobs(
         bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
         rows: list[dict[str, object]] = []
         for job in settings.jobs:
-            summaries = list(_summaries(bedrock=bedrock, environment=settings, job=job))
+            summaries = list(summaries_of(bedrock=bedrock, environment=settings, job=job))
             for summary in summaries:
                 row: dict[str, object] = {
                     "job": job,
@@ -216,7 +216,7 @@ def _bedrock(*, settings: Environment, rehearsal: bool) -> "BedrockClient":
     return connect(region=settings.region, rehearsal=rehearsal).bedrock()
 
 
-def _summaries(
+def summaries_of(
     *, bedrock: "BedrockClient", environment: Environment, job: str
 ) -> "Iterator[ModelCustomizationJobSummaryTypeDef]":
     """Yield the jobs whose name is one this environment gives to this job, newest first."""
@@ -255,7 +255,7 @@ def _newest(
         return Target(name=name)
     found = [
         str(summary["jobName"])
-        for summary in _summaries(bedrock=bedrock, environment=environment, job=name)
+        for summary in summaries_of(bedrock=bedrock, environment=environment, job=name)
     ]
     waiting = _waiting(settings=environment, job=name, rehearsal=rehearsal)
     if waiting is not None and waiting not in found:

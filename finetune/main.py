@@ -25,6 +25,8 @@ COMMANDS = {
     "models": "finetune.models:app",
     "cost": "finetune.cost:cost",
     "doctor": "finetune.doctor:doctor",
+    "metrics": "finetune.metrics:metrics",
+    "lineage": "finetune.lineage:lineage",
 }
 """Each command, in the order of the help text, and the function or Typer app behind it."""
 

@@ -17,6 +17,8 @@ MAX_ASSET_BYTES: Final = 6 * 1024 * 1024
 # The first moment that a zip file can state: the content alone decides the hash.
 _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = 0o100644 << 16
+# Nothing else that may lie in a package's folder is deployed by accident.
+_CARRIED_SUFFIXES: Final = frozenset({".py", ".js", ".css"})
 
 
 class FunctionAssetError(Exception):
@@ -37,14 +39,20 @@ def write_zip(*, target: Path, files: Iterable[tuple[str, bytes]], mode: str = "
 
 
 def package_files(*, source: Path, packages: Sequence[str]) -> list[tuple[str, bytes]]:
-    """Return the Python files of packages under a source root, as name in the zip and content.
+    """Return the files of packages under a source root, as name in the zip and content.
+
+    Besides Python they may hold what their code reads, such as a page's style sheet.
 
     Raises FunctionAssetError naming a package that has no Python file there.
     """
     found: list[tuple[str, bytes]] = []
     for package in packages:
-        files = sorted((source / package).rglob("*.py"))
-        if not files:
+        files = sorted(
+            path
+            for path in (source / package).rglob("*")
+            if path.suffix in _CARRIED_SUFFIXES or path.name == "LICENSE"
+        )
+        if not any(path.suffix == ".py" for path in files):
             raise FunctionAssetError(
                 f"no Python file in {source / package}: check the package name"
             )

@@ -8,6 +8,7 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/fine-tuning-troubleshooting
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,10 @@ from rehearsal.emulator.data_encryption import why_key_denies
 from rehearsal.emulator.decisions import why_denied, why_endpoint_denies
 
 PROBE = ".write_access_check_file.tmp"
-_STEPS_PER_EPOCH = 12
+_STEPS_PER_EPOCH = 60
+_DOCUMENTED_VALIDATION_FOLDER = "post_fine_tuning_validation/"
+_VALIDATION_FOLDERS = {"nova": "post_fine_tuning_validation/validation/", "llama": ""}
+"""Where AWS's sample notebooks find validation metrics, by what the base model's id holds."""
 
 
 class DataError(Exception):
@@ -152,16 +156,19 @@ def output(request: Mapping[str, Any]) -> Location:
 def metrics_files(request: Mapping[str, Any], job_id: str) -> Iterator[tuple[str, bytes]]:
     """Names under the output prefix and contents of the metrics a job leaves.
 
-    The numbers are made up (a smooth decay): nothing was trained.
+    The numbers are made up (a decay that trembles, the same for the same job): nothing was trained.
+    Where validation metrics stand differs by the model's family.
     https://docs.aws.amazon.com/bedrock/latest/userguide/model-customization-analyze.html
     """
     epochs = int(request.get("hyperParameters", {}).get("epochCount", "2"))
     folder = f"model-customization-job-{job_id}"
 
     def table(column: str, first_loss: float) -> bytes:
+        tremble = random.Random(f"{job_id} {column}")  # noqa: S311 - no secret, made-up losses
         lines = [f"step_number,epoch_number,{column},perplexity"]
         for step in range(epochs * _STEPS_PER_EPOCH):
             loss = 0.4 + first_loss * math.exp(-step / _STEPS_PER_EPOCH)
+            loss += tremble.gauss(0, 0.02)
             lines.append(f"{step},{step // _STEPS_PER_EPOCH},{loss:.4f},{math.exp(loss):.4f}")
         return ("\n".join(lines) + "\n").encode()
 
@@ -170,7 +177,10 @@ def metrics_files(request: Mapping[str, Any], job_id: str) -> Iterator[tuple[str
         table("training_loss", 1.6),
     )
     if request.get("validationDataConfig", {}).get("validators"):
+        family = str(request.get("baseModelIdentifier", ""))
+        places = (place for known, place in _VALIDATION_FOLDERS.items() if known in family)
+        place = next(places, _DOCUMENTED_VALIDATION_FOLDER)
         yield (
-            f"{folder}/validation_artifacts/post_fine_tuning_validation/validation_metrics.csv",
+            f"{folder}/validation_artifacts/{place}validation_metrics.csv",
             table("validation_loss", 1.8),
         )
