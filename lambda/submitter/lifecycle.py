@@ -405,8 +405,10 @@ class Lifecycle:
     def _rolled_back_to(self, *, job: JobRequest, current: PhysicalId) -> PhysicalId | None:
         """Return the id of a content that `current` replaced in an update that is not final.
 
-        Or had replaced, when a rollback went back to it already and is continued.
+        Or had replaced, when a rollback went back to it already and is continued, or when a late
+        request has marked it; then the other's row tells.
         """
+        now = self.table.read(str(current))
         for attempt in range(1, MAX_ATTEMPTS + 1):
             candidate = PhysicalId(
                 environment=job.environment, job=job.job, digest=job.digest, attempt=attempt
@@ -415,7 +417,9 @@ class Lifecycle:
             if row is None:
                 return None
             said = row.claim if row.superseded_by is not None else row.own_claim_before
-            if row.deleted_at is None and claims.is_replaced_for_now(said, by=str(current)):
+            replaced = claims.is_replaced_for_now(said, by=str(current))
+            given_up = now is not None and now.supersedes == row.name and row.retired_at is None
+            if row.deleted_at is None and (replaced or given_up):
                 return candidate
         return None
 

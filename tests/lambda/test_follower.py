@@ -507,6 +507,20 @@ def test_deleting_a_stack_stops_every_job_of_its_line(aws: FakeAws, resource: Re
     assert resource.is_complete() == {"IsComplete": True}
 
 
+def test_a_rollback_is_known_though_a_late_update_came_before_the_one_that_it_undoes(
+    aws: FakeAws, resource: Resource
+) -> None:
+    old, new, before, _ = replaced_and_late(aws, resource)
+    # As the row is when a late update to other content came first.
+    aws.items[old]["SupersededBy"] = "dev-tone-0123456789abcdef"
+    assert resource.update(before)["PhysicalResourceId"] == old
+    assert "WentBack" in aws.items[new]
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", old)
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    assert aws.jobs[new]["status"] == "Stopping"
+
+
 # A replaced job that is wanted again, by an update that fails
 
 
