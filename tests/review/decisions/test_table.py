@@ -168,9 +168,11 @@ SMALL = """
 things: {}
 principals: {somebody: {means: Somebody of the account., role: somebody}}
 limits: {}
-rows:
-  - {id: one, who: somebody, does: "s3:GetObject", to: data-bucket, expect: denied,
-     because: Nobody reads a bucket.}
+sections:
+  - title: All there is.
+    rows:
+      - {id: one, who: somebody, does: "s3:GetObject", to: data-bucket, expect: denied,
+         because: Nobody reads a bucket.}
 """
 
 
@@ -197,7 +199,7 @@ def test_a_malformed_row_is_refused(old: str, new: str, message: str) -> None:
 
 
 def test_two_rows_of_one_id_are_refused() -> None:
-    row = SMALL[SMALL.index("  - {id") :]
+    row = SMALL[SMALL.index("      - {id") :]
     with pytest.raises(ValueError, match="two rows have the id 'one'"):
         load(SMALL + row)
 
