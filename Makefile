@@ -12,7 +12,7 @@ unexport AWS_PROFILE
 SETUP := build/setup.stamp
 PYTHON_SOURCES := app.py settings stacks constructs lambda finetune review rehearsal trainingdata tests tools benchmarks
 
-.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all fault-table bench generate clean
+.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all iam-simulator fault-table bench generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -48,12 +48,15 @@ check: test ## what CI runs: test, the rehearsal, three faults
 	finetune rehearse
 	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
 
-check-all: check ## everything there is
+check-all: check iam-simulator ## everything there is
 	pytest -q -n 2 --dist loadscope -m slow
 	finetune rehearse --fault all
 	FINETUNE_ENGINE_STEPS=1000000 pytest -q tests/lambda/test_engine_by_chance.py -k invariants_hold
 	finetune rehearse -e prod
 	$(MAKE) bench
+
+iam-simulator: $(SETUP) ## install somebody else's IAM simulator (AGPL-3.0), for tests to compare with
+	npm ci --prefix tools/iam-simulator --no-audit --no-fund --loglevel=error
 
 fault-table: $(SETUP) ## what comes of every error of every call: written to docs/ and printed
 	python tools/fault_table.py

@@ -13,6 +13,7 @@ from settings.reference import render_reference
 from settings.schema import render_schema
 from tools.engine_page import render_engine
 from tools.generate_docs import DOCUMENTS
+from tools.iam_decisions_page import render_decisions
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -21,6 +22,7 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/settings.md": render_reference,
     "docs/models.md": render_models,
     "docs/engine.md": render_engine,
+    "docs/iam-decisions.md": render_decisions,
     **DOCUMENTS,
 }
 """Files below the root of the repository, and what renders the text of each."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tools.deployments import CONFIG, ROOT, Deployment, synthesised
 from tools.document_diagrams import render_network, render_stacks
+from tools.document_rules import render_rule_families
 from tools.document_tables import (
     render_allowed_paths,
     render_cost,
@@ -20,6 +21,7 @@ from tools.document_tables import (
     render_findings,
     render_stack_contents,
 )
+from tools.review_page import render_peers
 
 SHOWN = "dev"
 """The environment that the documents describe."""
@@ -38,6 +40,8 @@ PARTS: Mapping[str, tuple[str, Callable[[Deployment], str]]] = {
     "allowed-paths": ("docs/architecture.md", render_allowed_paths),
     "endpoint-policies": ("docs/architecture.md", render_endpoint_policies),
     "findings": ("docs/security.md", render_findings),
+    "rule-families": ("docs/rules.md", lambda _: render_rule_families()),
+    "peers": ("docs/review.md", lambda _: render_peers()),
 }
 """Each generated part: the document it stands in, and what renders it."""
 

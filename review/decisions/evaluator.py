@@ -12,7 +12,7 @@ away), and what a service checks beyond policies.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -135,21 +135,33 @@ def _endpoint(request: Request, world: World) -> Endpoint:
         raise UndecidableError(f"there is no VPC endpoint {request.endpoint!r}") from error
 
 
-def evaluate(request: Request, world: World) -> Decision:
+def evaluate(
+    request: Request, world: World, *, open_keys: Callable[[str], bool] | None = None
+) -> Decision:
     """Decide a request.
+
+    Args:
+        request: Who asks for what.
+        world: What stands around it.
+        open_keys: Tells of a condition key, in lower case, that nothing is said of it. A condition
+            on such a key is taken as the caller would have it: met where it allows, and not where
+            it denies. None for a request that says everything, as one of AWS does.
 
     Raises:
         UndecidableError: A statement that would decide says something unknown.
     """
-    return _Evaluation(request, world).decision()
+    return _Evaluation(request, world, open_keys).decision()
 
 
 class _Evaluation:
-    def __init__(self, request: Request, world: World) -> None:
+    def __init__(
+        self, request: Request, world: World, open_keys: Callable[[str], bool] | None
+    ) -> None:
         self._request = request
         self._principal = request.principal
         self._world = world
         self._context = _Context(context_of(request, world))
+        self._open_keys = open_keys
         self._action = request.action.lower()
         self._resource_policy = world.policy_of(request.resource, action=request.action)
         owner = world.owner_of(request.resource, stated=request.resource_account)
@@ -342,7 +354,7 @@ class _Evaluation:
                 self._is_about_the_action(statement)
                 and self._names_the_principal(policy, statement)
                 and self._is_about_the_resource(statement)
-                and self._conditions_hold(statement.conditions)
+                and self._conditions_hold(statement)
             )
         except UndecidableError as error:
             raise type(error)(f"{policy.name}, {statement.label}: {error}") from error
@@ -407,8 +419,16 @@ class _Evaluation:
             _account_names(principal)
         )
 
-    def _conditions_hold(self, conditions: Sequence[Condition]) -> bool:
-        return all(map(self._holds, conditions))
+    def _conditions_hold(self, statement: Statement) -> bool:
+        for condition in statement.conditions:
+            if self._open_keys is not None and self._open_keys(condition.key):
+                require_known(condition.key)
+                if statement.allows:
+                    continue
+                return False
+            if not self._holds(condition):
+                return False
+        return True
 
     def _holds(self, condition: Condition) -> bool:
         require_known(condition.key)

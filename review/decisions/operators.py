@@ -24,7 +24,6 @@ from review.decisions.patterns import (
     Text,
     matches,
     matches_arn,
-    only_filled,
     split_arn,
     text,
 )
@@ -112,7 +111,7 @@ def _arn(given: str, wanted: Text, lookup: Lookup) -> bool:
 def _check_arn(wanted: Text) -> None:
     if wanted.has_variables or wanted.tokens == (STAR,):
         return
-    if len(split_arn(only_filled(wanted.tokens))) != ARN_PARTS:
+    if len(split_arn(wanted.plain)) != ARN_PARTS:
         raise MalformedPolicyError(
             f"{wanted.source!r} is no ARN, so that an ARN operator never matches it: an ARN has "
             "six parts, of which each may be a wildcard"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final, NamedTuple
 
 from review.decisions.errors import MalformedPolicyError
@@ -49,10 +49,19 @@ class Text:
     source: str
     tokens: tuple[Token, ...]
 
-    @property
+    @cached_property
     def has_variables(self) -> bool:
         """Whether what it matches depends on the request."""
         return any(isinstance(token, Variable) for token in self.tokens)
+
+    @cached_property
+    def plain(self) -> tuple[str | _Wildcard, ...]:
+        """The tokens that are no variables."""
+        return tuple(token for token in self.tokens if not isinstance(token, Variable))
+
+    def of(self, lookup: Lookup) -> tuple[str | _Wildcard, ...] | None:
+        """What it matches in a request: as `filled`, and quick where there is nothing to fill."""
+        return self.filled(lookup) if self.has_variables else self.plain
 
     def filled(self, lookup: Lookup) -> tuple[str | _Wildcard, ...] | None:
         """The tokens with each variable's value in its place, as it is: a value has no wildcards.
@@ -124,13 +133,8 @@ def _plain(source: str, *, wildcards: bool) -> list[Token]:
 
 def matches(pattern: Text, value: str, lookup: Lookup) -> bool:
     """Whether a text of a policy matches a value as a whole; `*` crosses everything."""
-    tokens = pattern.filled(lookup) if pattern.has_variables else pattern.tokens
-    return tokens is not None and glob(only_filled(tokens), value)
-
-
-def only_filled(tokens: tuple[Token, ...]) -> tuple[str | _Wildcard, ...]:
-    """The tokens of a text whose variables are filled."""
-    return tuple(token for token in tokens if not isinstance(token, Variable))
+    tokens = pattern.of(lookup)
+    return tokens is not None and glob(tokens, value)
 
 
 @lru_cache(maxsize=65536)
@@ -205,10 +209,8 @@ def matches_resource(pattern: Text, resource: str, lookup: Lookup) -> bool:
     The parts of an ARN are matched one by one. A star at the end of one may cross into the next.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html
     """
-    tokens = pattern.filled(lookup) if pattern.has_variables else pattern.tokens
-    if tokens is None:
-        return False
-    return _resource_matches(only_filled(tokens), resource)
+    tokens = pattern.of(lookup)
+    return tokens is not None and _resource_matches(tokens, resource)
 
 
 @lru_cache(maxsize=65536)
@@ -266,10 +268,8 @@ def matches_arn(pattern: Text, value: str, lookup: Lookup) -> bool:
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
     """
-    tokens = pattern.filled(lookup) if pattern.has_variables else pattern.tokens
-    if tokens is None:
-        return False
-    return _arn_matches(only_filled(tokens), value)
+    tokens = pattern.of(lookup)
+    return tokens is not None and _arn_matches(tokens, value)
 
 
 @lru_cache(maxsize=65536)

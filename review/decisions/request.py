@@ -146,7 +146,7 @@ class Request:
                 f"a resource is an ARN, or * where the action has none, got {self.resource!r}"
             )
 
-    @property
+    @cached_property
     def service(self) -> str:
         """The service that the action is of, in lower case."""
         return self.action.partition(":")[0].lower()

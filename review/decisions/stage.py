@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -12,7 +12,7 @@ from review.decisions import purposes
 from review.decisions.calls import Asked, requests_of
 from review.decisions.document import Kind, Policy, policy
 from review.decisions.errors import MalformedRequestError, UndecidableError
-from review.decisions.evaluator import Decision, evaluate
+from review.decisions.evaluator import Decision, context_of, evaluate
 from review.decisions.purposes import NotFoundError
 from review.decisions.request import Principal, Request, Value, Who
 from review.decisions.scene import Scene
@@ -106,7 +106,9 @@ class Stage:
 
     def owner_of(self, resource: str) -> str | None:
         """Whose a bucket is, where it is not the account's own."""
-        return ELSEWHERE if resource.partition("/")[0] == self.arn("another-bucket") else None
+        others = self.table.things.get("another-bucket")
+        is_theirs = others is not None and resource.partition("/")[0] == self._filled(others)
+        return ELSEWHERE if is_theirs else None
 
     def key_of(self, resource: str) -> tuple[str, bool] | None:
         """The key that something is encrypted with, and whether it is a bucket key."""
@@ -215,14 +217,47 @@ class Stage:
         """
         requests = self.requests(row)
         world = self._world(row, requests)
+        answer = self._decided(row, requests, world)
+        if answer.holds or answer.allowed:
+            return answer
+        # Stricter than the table: a condition on a key that it says nothing of, such as the age of
+        # a second factor, leaves open what it asks. It is not weaker for it.
+        stricter = self._decided(row, requests, world, open_keys=self._says_nothing_of)
+        return stricter if stricter.holds else answer
+
+    def _decided(
+        self,
+        row: Row,
+        requests: tuple[Request, ...],
+        world: World,
+        *,
+        open_keys: Callable[[str], bool] | None = None,
+    ) -> Answer:
         decisions: list[Decision] = []
         for request in requests:
             if _lacks_its_policy(request, world):
                 raise UndecidableError(f"the policy of {request.resource} is not known")
-            decisions.append(evaluate(request, world))
+            decisions.append(evaluate(request, world, open_keys=open_keys))
             if not decisions[-1].allowed:
                 break
         return Answer(row=row, requests=requests, decisions=tuple(decisions))
+
+    def _says_nothing_of(self, key: str) -> bool:
+        return key not in self._said
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """The condition keys, in lower case, that some request of the table carries."""
+        found: set[str] = set()
+        for row in self.table.rows:
+            try:
+                requests = self.requests(row)
+            except NotFoundError:
+                continue
+            for request in requests:
+                found.update(name.lower() for name in request.keys)
+                found.update(name.lower() for name in context_of(request, self._with_others))
+        return frozenset(found)
 
     def requests(self, row: Row) -> tuple[Request, ...]:
         """What AWS decides about for a row."""
@@ -284,16 +319,21 @@ class Stage:
         anybody = {**_EVERYTHING, "Principal": "*"}
         of_the_account = {**_EVERYTHING, "Principal": {"AWS": self.fact("account")}}
         taken = {"Effect": "Allow", "Action": "sts:*", "Principal": of_the_account["Principal"]}
+        beside: dict[str, tuple[list[dict[str, Any]], Kind]] = {
+            "another-key": ([anybody], Kind.KEY),
+            "another-bucket": ([anybody], Kind.RESOURCE),
+            "sibling-key": ([of_the_account], Kind.KEY),
+            "another-role": ([taken], Kind.TRUST),
+        }
+        policies = {
+            self.arn(name): _made_up(statements, name, kind)
+            for name, (statements, kind) in beside.items()
+            if name in self.table.things
+        }
         other = Endpoint(id=ANOTHER_ENDPOINT, vpc="vpc-another", policy=None, owner=ELSEWHERE)
         return replace(
             world,
-            resource_policies={
-                **world.resource_policies,
-                self.arn("another-key"): _made_up([anybody], "another-key", Kind.KEY),
-                self.arn("another-bucket"): _made_up([anybody], "another-bucket", Kind.RESOURCE),
-                self.arn("sibling-key"): _made_up([of_the_account], "sibling-key", Kind.KEY),
-                self.arn("another-role"): _made_up([taken], "another-role", Kind.TRUST),
-            },
+            resource_policies={**world.resource_policies, **policies},
             endpoints={**world.endpoints, other.id: other},
         )
 

@@ -130,6 +130,13 @@ def _as_name(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", words).strip("-") or "all"
 
 
+class Section(_Part):
+    """Entries that belong together."""
+
+    title: Sentence
+    entries: Annotated[list[Entry], Field(alias="rows", min_length=1)]
+
+
 class Table(_Part):
     """All decisions, and what their names stand for."""
 
@@ -137,7 +144,12 @@ class Table(_Part):
     """Names for ARNs that the templates do not hold, with other names in braces."""
     principals: dict[Name, Person]
     limits: dict[Name, Limit]
-    entries: Annotated[list[Entry], Field(alias="rows")]
+    sections: list[Section]
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The entries of all sections, in order."""
+        return [entry for section in self.sections for entry in section.entries]
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:

@@ -34,22 +34,20 @@ BLOCKS: Final = (
 )
 
 
-def takes_logs(deployment: Deployment, bucket: Resource) -> bool:
-    """Whether other buckets deliver their access logs into a bucket of theirs."""
-    return any(
-        each["LoggingConfiguration.DestinationBucketName"] == bucket.ref
-        for each in deployment.of_type(BUCKET)
-        if each is not bucket
-    )
+def _log_buckets(deployment: Deployment) -> set[object]:
+    """The names of buckets into which others deliver their access logs."""
+    return {
+        bucket["LoggingConfiguration.DestinationBucketName"]
+        for bucket in deployment.of_type(BUCKET)
+        if bucket["LoggingConfiguration.DestinationBucketName"] != bucket.ref
+    }
 
 
-def _policy_statements(deployment: Deployment, bucket: Resource) -> list[Statement]:
-    return [
-        each
-        for policy in deployment.of_type(POLICY)
-        if policy["Bucket"] == bucket.ref
-        for each in statements(policy)
-    ]
+def _statements_by_bucket(deployment: Deployment) -> dict[object, list[Statement]]:
+    found: dict[object, list[Statement]] = {}
+    for policy in deployment.of_type(POLICY):
+        found.setdefault(str(policy["Bucket"]), []).extend(statements(policy))
+    return found
 
 
 @rule(
@@ -64,6 +62,7 @@ def _policy_statements(deployment: Deployment, bucket: Resource) -> list[Stateme
 def buckets_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
     """A key of AWS's has no policy that the account can change, so it does not count."""
     keys = {name for key in deployment.of_type("AWS::KMS::Key") for name in (key.arn, key.ref)}
+    logs = _log_buckets(deployment)
     for bucket in deployment.of_type(BUCKET):
         rules = bucket["BucketEncryption.ServerSideEncryptionConfiguration"] or []
         path = "BucketEncryption"
@@ -72,7 +71,7 @@ def buckets_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
             continue
         default = rules[0].get("ServerSideEncryptionByDefault") or {}
         algorithm, key = default.get("SSEAlgorithm"), default.get("KMSMasterKeyID")
-        if takes_logs(deployment, bucket) and algorithm == "AES256":
+        if bucket.ref in logs and algorithm == "AES256":
             # S3's log delivery writes with SSE-S3 alone.
             continue
         if algorithm not in ("aws:kms", "aws:kms:dsse"):
@@ -149,9 +148,10 @@ def buckets_are_versioned(deployment: Deployment) -> Iterator[Violation]:
 def access_to_buckets_is_logged(deployment: Deployment) -> Iterator[Violation]:
     """A bucket that takes the logs of others needs none: its own would be its own reader."""
     names = {bucket.ref for bucket in deployment.of_type(BUCKET)}
+    logs = _log_buckets(deployment)
     for bucket in deployment.of_type(BUCKET):
         to = bucket["LoggingConfiguration.DestinationBucketName"]
-        if to is None and takes_logs(deployment, bucket):
+        if to is None and bucket.ref in logs:
             continue
         if to is None or to not in names or to == bucket.ref:
             yield at(bucket, f"access logs go to {shown(to)}", "LoggingConfiguration")
@@ -171,10 +171,11 @@ def access_to_buckets_is_logged(deployment: Deployment) -> Iterator[Violation]:
 )
 def buckets_take_tls_only(deployment: Deployment) -> Iterator[Violation]:
     """The bucket and its objects, whatever the action."""
+    by_bucket = _statements_by_bucket(deployment)
     for bucket in deployment.of_type(BUCKET):
         denied = [
             resource
-            for each in _policy_statements(deployment, bucket)
+            for each in by_bucket.get(bucket.ref, ())
             if not each.allows
             and each.principals == ("*",)
             and not each.excludes_principals
@@ -287,15 +288,16 @@ _OUTWARD: Final = (
 def wrong_keys_are_refused(deployment: Deployment) -> Iterator[Violation]:
     """A request may name no key at all: then the bucket's own encryption decides."""
     header = "s3:x-amz-server-side-encryption-aws-kms-key-id"
+    by_bucket, logs = _statements_by_bucket(deployment), _log_buckets(deployment)
     for bucket in deployment.of_type(BUCKET):
-        if takes_logs(deployment, bucket):
+        if bucket.ref in logs:
             continue
         if not any(
             not each.allows
             and each.principals == ("*",)
             and each.does("s3:putobject")
             and any("Not" in operator for operator, key, _ in each.conditions if key == header)
-            for each in _policy_statements(deployment, bucket)
+            for each in by_bucket.get(bucket.ref, ())
         ):
             yield at(bucket, "its policy does not deny writing under another key")
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Final
 
 from review.rules.environment import Environment
+from review.rules.methods import grants_of_methods, grants_to_read_logs, identity
 from review.template.policies import Grant, allow, deny
 
 Conditions = Mapping[str, Mapping[str, object]]

@@ -190,24 +190,44 @@ def keys_admit_their_users(deployment: Deployment) -> Iterator[Violation]:
 
     The account's delegation, `kms:*` for root, admits every role of the account.
     """
-    keys = {key.arn: key for key in deployment.of_type(KEY)}
+    keys = {key.arn: _by_action(key) for key in deployment.of_type(KEY)}
+    by_role = environment_of(deployment).by_role
     for role in deployment.of_type("AWS::IAM::Role"):
-        for grant in sorted(environment_of(deployment).by_role.get(role.ref, ())):
-            key = keys.get(grant.resource)
-            if key is None or grant.effect != "Allow" or not grant.action.startswith("kms:"):
+        for grant in sorted(by_role.get(role.ref, ())):
+            if grant.effect != "Allow" or not grant.action.startswith("kms:"):
                 continue
-            if not _admits(key, role, grant):
+            policy = keys.get(grant.resource)
+            if policy is not None and not _admits(policy, role, grant):
                 yield at(role, f"the key's policy does not admit it: {grant}", "KeyPolicy")
 
 
-def _admits(key: Resource, role: Resource, grant: Grant) -> bool:
+_MOST_PATTERNS: Final = 200
+
+
+def _by_action(key: Resource) -> dict[str, list[Grant]]:
+    """What a key's policy allows, by the action in lower case; `*` for those with wildcards.
+
+    Raises:
+        ValueError: There are more actions with wildcards than a policy of KMS's 32 KB has use for.
+    """
+    found: dict[str, list[Grant]] = {"*": []}
+    for each in key.grants("KeyPolicy"):
+        if each.effect == "Allow":
+            action = each.action.lower()
+            found.setdefault("*" if {"*", "?"} & set(action) else action, []).append(each)
+    if len(found["*"]) > _MOST_PATTERNS:
+        raise ValueError(f"{key}: its policy has {len(found['*'])} grants with wildcards")
+    return found
+
+
+def _admits(policy: dict[str, list[Grant]], role: Resource, grant: Grant) -> bool:
     """Whether a key's policy lets a role do something under some of the role's own conditions."""
     service = _values(grant, "kms:ViaService")
     account = f"{role.arn.partition(':role/')[0]}:root"
+    action = grant.action.lower()
+    wild = [each for each in policy["*"] if covers_action(each.action, action)]
     return any(
-        covers_action(each.action, grant.action)
-        and each.effect == "Allow"
-        and (
+        (
             each.principal == f"AWS:{role.arn}"
             or (
                 each.principal == f"AWS:{account}"
@@ -216,7 +236,7 @@ def _admits(key: Resource, role: Resource, grant: Grant) -> bool:
         )
         and (not service or _values(each, "kms:ViaService") in (set(), service))
         and (not _values(each, "kms:ViaService") or bool(service))
-        for each in key.grants("KeyPolicy")
+        for each in (*policy.get(action, ()), *wild)
     )
 
 
@@ -301,17 +321,20 @@ def keys_are_used_for_what_they_are_for(deployment: Deployment) -> Iterator[Viol
 )
 def keys_and_roles_agree(deployment: Deployment) -> Iterator[Violation]:
     """The side that `keys.admit-their-users` does not look at."""
-    by_role = environment_of(deployment).by_role
     roles = {role.arn: role for role in deployment.of_type("AWS::IAM::Role")}
+    names = {role.ref: arn for arn, role in roles.items()}
+    uses = {
+        (names[name], grant.resource, frozenset(_values(grant, "kms:ViaService")))
+        for name, grants in environment_of(deployment).by_role.items()
+        for grant in grants
+        if name in names
+    }
     for key in deployment.of_type(KEY):
         for each in sorted(key.grants("KeyPolicy")):
             for arn in sorted(_values(each, "aws:PrincipalArn") & set(roles)):
-                service = _values(each, "kms:ViaService")
+                service = frozenset(_values(each, "kms:ViaService"))
                 # A role that reads may be admitted together with those that write.
-                if each.effect == "Allow" and not any(
-                    grant.resource == key.arn and _values(grant, "kms:ViaService") == service
-                    for grant in by_role.get(roles[arn].ref, ())
-                ):
+                if each.effect == "Allow" and (arn, key.arn, service) not in uses:
                     yield at(roles[arn], f"has no permission of its own for: {each}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -339,8 +340,9 @@ def roles_are_taken_only_by(deployment: Deployment) -> Iterator[Violation]:
     roles = deployment.of_type(ROLE)
     for name in sorted(set(expected) - {role.ref for role in roles}):
         yield of_the_whole(f"role missing: {name}")
+    named = Counter(role.ref for role in roles)
     for role in roles:
-        if sum(each.ref == role.ref for each in roles) > 1:
+        if named[role.ref] > 1:
             yield at(role, "two roles of one name", "RoleName")
         if role.ref not in expected:
             yield at(role, "a role that the design does not know")
@@ -370,10 +372,8 @@ def people_are_named(deployment: Deployment) -> Iterator[Violation]:
         if not patterns and who != "invokers":
             yield of_the_whole(f"no {who}")
         for pattern in patterns:
-            if not re.fullmatch(
-                r"arn:[a-z-]+:iam::\d{12}:(role|user)/[\w+=,.@/*?-]*[\w+=,.@-]{3}[\w+=,.@/*?-]*",
-                pattern,
-            ):
+            name = re.fullmatch(r"arn:[a-z-]+:iam::\d{12}:(?:role|user)/([\w+=,.@/*?-]+)", pattern)
+            if name is None or not re.search(r"[\w+=,.@-]{3}", name[1]):
                 yield of_the_whole(f"{who}: {pattern} names nobody in particular")
 
 
@@ -469,8 +469,8 @@ def roles_may_do_only_this(deployment: Deployment) -> Iterator[Violation]:
 def every_role_is_bounded(deployment: Deployment) -> Iterator[Violation]:
     """Whether there is one is the settings' to say."""
     roles = deployment.of_type(ROLE)
-    boundaries = [role["PermissionsBoundary"] for role in roles]
-    common = max(set(map(str, boundaries)), key=list(map(str, boundaries)).count, default="None")
+    boundaries = Counter(str(role["PermissionsBoundary"]) for role in roles)
+    common = boundaries.most_common(1)[0][0] if boundaries else "None"
     for role in roles:
         if str(role["PermissionsBoundary"]) != common:
             value = shown(role["PermissionsBoundary"])

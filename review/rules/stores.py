@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -44,8 +45,9 @@ def _keys(deployment: Deployment) -> set[object]:
 )
 def log_groups_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
     """A key of another template is none that somebody looked at."""
+    keys = _keys(deployment)
     for group in deployment.of_type(LOG_GROUP):
-        if group["KmsKeyId"] not in _keys(deployment):
+        if group["KmsKeyId"] not in keys:
             yield at(group, f"KmsKeyId is {shown(group['KmsKeyId'])}", "KmsKeyId")
 
 
@@ -96,10 +98,10 @@ def logs_stay_inside(deployment: Deployment) -> Iterator[Violation]:
 )
 def tables_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
     """Enabled, of type KMS, with a key that is named."""
+    keys = _keys(deployment)
     for table in deployment.of_type(TABLE):
         said = table["SSESpecification"] or {}
-        key = said.get("KMSMasterKeyId")
-        if said.get("SSEEnabled") is not True or key not in _keys(deployment):
+        if said.get("SSEEnabled") is not True or said.get("KMSMasterKeyId") not in keys:
             yield at(table, f"SSESpecification is {shown(said)}", "SSESpecification")
 
 
@@ -127,8 +129,9 @@ def tables_can_be_restored(deployment: Deployment) -> Iterator[Violation]:
 )
 def queues_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
     """SQS's own encryption has no key policy."""
+    keys = _keys(deployment)
     for queue in deployment.of_type(QUEUE):
-        if queue["KmsMasterKeyId"] not in _keys(deployment):
+        if queue["KmsMasterKeyId"] not in keys:
             yield at(queue, f"KmsMasterKeyId is {shown(queue['KmsMasterKeyId'])}", "KmsMasterKeyId")
 
 
@@ -142,8 +145,9 @@ def queues_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
 )
 def topics_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
     """The key that AWS manages for SNS admits no other service."""
+    keys = _keys(deployment)
     for topic in deployment.of_type(TOPIC):
-        if topic["KmsMasterKeyId"] not in _keys(deployment):
+        if topic["KmsMasterKeyId"] not in keys:
             yield at(topic, f"KmsMasterKeyId is {shown(topic['KmsMasterKeyId'])}", "KmsMasterKeyId")
 
 
@@ -225,8 +229,9 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> Iterator[Violation]:
     groups = deployment.of_type(LOG_GROUP)
     for name in sorted(expected - {group.ref for group in groups}):
         yield of_the_whole(f"log group missing: {name}")
+    named = Counter(group.ref for group in groups)
     for group in groups:
-        if sum(each.ref == group.ref for each in groups) > 1:
+        if named[group.ref] > 1:
             yield at(group, "two log groups of one name", "LogGroupName")
         if group.ref not in expected:
             yield at(group, "a log group that nothing of ours writes to")

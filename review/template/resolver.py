@@ -526,8 +526,11 @@ class Resolver:
             return self.output(child, name.removeprefix("Outputs."))
         if type_.startswith("Custom::") or type_ == "AWS::CloudFormation::CustomResource":
             raise UnresolvedError(f"{logical_id}.{name} is what a custom resource's function says")
-        if type_ == "AWS::SSM::Parameter" and name == "Value":
-            return self._text(stack, (raw.get("Properties") or {}).get("Value"))
+        properties = raw.get("Properties") or {}
+        if name in properties and name != "Arn":
+            # Such as the CidrBlock of a VPC: what was given is what comes back.
+            with self._once("attribute", stack, f"{logical_id}.{name}"):
+                return self._value(stack, properties[name], strict=True)
         return names.attribute(
             scope=self._stacks[stack].scope,
             type_=type_,

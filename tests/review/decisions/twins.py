@@ -46,12 +46,18 @@ class Twins:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._stage = Stage(deployment)
-        self._stages: dict[tuple[int, ...], Stage] = {(): self._stage}
+        self.stage = Stage(deployment)
+        self._stages: dict[tuple[int, ...], Stage] = {(): self.stage}
         self._changes = [*weakenings(deployment), *openings(deployment), *self._table_policies()]
         self._by_place: dict[Place, list[int]] = {}
         for number, change in enumerate(self._changes):
             self._by_place.setdefault(self._place(change), []).append(number)
+
+    def forget(self, type_: str) -> None:
+        """Know no changes of the resources of a type any more."""
+        for change in self._changes:
+            if change.type == type_:
+                self._by_place.pop(self._place(change), None)
 
     def _table_policies(self) -> Iterator[Mutant]:
         """Tables have a policy only where somebody gives them one."""
@@ -75,7 +81,7 @@ class Twins:
 
     def twin(self, row: Row) -> Twin:
         """The least that turns a row."""
-        answer = self._stage.ask(row)
+        answer = self.stage.ask(row)
         places = self._involved(answer)
         found = self._removal(row, places) if answer.allowed else self._widening(row, places)
         return Twin(tuple(self._changes[each] for each in found))
@@ -84,7 +90,7 @@ class Twins:
 
     def _involved(self, answer: Answer) -> list[Place]:
         """The resources whose policies have a say in a row, or that could have one."""
-        scene, world = self._stage.scene, self._stage.scene.world
+        scene, world = self.stage.scene, self.stage.scene.world
         places: dict[Place, None] = {}
 
         def add(resource: Resource | None) -> None:

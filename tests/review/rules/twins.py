@@ -13,7 +13,7 @@ import yaml
 from review.template.assembly import load
 from review.template.deployment import Deployment
 
-FOLDER = Path(__file__).parent / "twins"
+FOLDER = Path(__file__).parent / "twin_templates"
 ADDED = "Added"
 
 

@@ -90,6 +90,10 @@ RESOLVED: dict[str, tuple[Any, Any]] = {
     "GetAtt of a name": ({"Fn::GetAtt": ["Queue", "QueueName"]}, "q"),
     "GetAtt of a default group": ({"Fn::GetAtt": ["Vpc0", "DefaultSecurityGroup"]},
                                   "vpc-Vpc0.DefaultSecurityGroup"),
+    "GetAtt of what was given": (
+        {"Fn::Select": [1, {"Fn::Cidr": [{"Fn::GetAtt": ["Vpc0", "CidrBlock"]}, 2, 8]}]},
+        "10.0.1.0/24",
+    ),
     "GetAtt of a parameter's value": ({"Fn::GetAtt": ["Parameter", "Value"]}, "v"),
     "Join": ({"Fn::Join": ["-", ["a", {"Ref": "Name"}, {"Ref": "Number"}]]}, "a-given-3"),
     "Join of a list parameter": ({"Fn::Join": ["/", {"Ref": "Names"}]}, "a/b/c"),
