@@ -104,7 +104,10 @@ class Submission:
 
     def _make(self, request: dict[str, Any], access: Access) -> Job:
         customization = request.get("customizationType", "FINE_TUNING")
-        model = self._catalogue.for_job(request["baseModelIdentifier"], customization)
+        base = str(request["baseModelIdentifier"])
+        model = self._catalogue.for_job(base, customization)
+        if ":custom-model/" in base and self._records.find_model(base) is None:
+            raise ValidationError(f"The provided model identifier is invalid: {base}")
         job = Job(
             arn=arn(f"model-customization-job/{model.model_id}/{new_id()}"),
             base_model=model.model_id,
