@@ -61,6 +61,7 @@ fault-table: $(SETUP) ## what comes of every error of every call: written to doc
 bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/synth.py
 	python benchmarks/submitter_start.py
+	python benchmarks/data_check.py
 
 generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
 	python tools/generate.py

@@ -151,9 +151,12 @@ class Words:
     """The reserved words of a family, and the fast search for them."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
-        self._words = words
         self._before_colon = tuple(word[:-1] for word in words if word.endswith(":"))
-        self._others = tuple((word[:1], word) for word in words if not word.endswith(":"))
+        others = [word for word in words if not word.endswith(":")]
+        self._others = tuple(
+            (first, tuple(word for word in others if word[0] == first))
+            for first in sorted({word[0] for word in others})
+        )
 
     def in_any(self, texts: list[str]) -> bool:
         """Whether one of the texts holds a reserved word.
@@ -169,14 +172,14 @@ class Words:
                 if text.endswith(before_colon, 0, at):
                     return True
                 at = find(":", at + 1)
-            for first, word in self._others:
+            for first, others in self._others:
                 at, tries = find(first), _MANY
                 while at >= 0 and tries:
-                    if text.startswith(word, at):
+                    if text.startswith(others, at):
                         return True
                     at = find(first, at + 1)
                     tries -= 1
-                if at >= 0 and word in text:
+                if at >= 0 and any(word in text for word in others):
                     return True
         return False
 
