@@ -66,6 +66,7 @@ bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/submitter_start.py
 	python benchmarks/review.py
 	python benchmarks/metrics_page.py
+	python benchmarks/data_check.py
 
 generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
 	python tools/generate.py

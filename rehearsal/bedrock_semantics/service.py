@@ -204,6 +204,9 @@ class Bedrock:
                 return {"jobArn": known["jobArn"]}
             self._check_limits(request)
             base_model = admits.base_model(request)
+            named = str(request["baseModelIdentifier"])
+            if ":custom-model/" in named and self.find_model(named) is None:
+                raise ValidationError(f"The provided model identifier is invalid: {named}")
             arn = self.arn(f"model-customization-job/{base_model}/{self.new_id()}")
             key = admits.model_key(request, arn)
             now = self.clock()

@@ -82,7 +82,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="methods",
-        says="a student learns from a teacher, and a model from how its answers are rated",
+        says="a model learns from a teacher, another by being rated, and one is trained further",
         jobs=methods.JOBS,
         play=methods.methods,
     ),

@@ -1,4 +1,4 @@
-"""Jobs of other methods than fine-tuning: a student of a teacher, and a model that is rated."""
+"""Other jobs than plain fine-tuning: taught by a teacher, rated by a function, trained further."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from rehearsal import datasets, main_scenario
 from rehearsal.scenarios.stage import Jobs, Stage, must
 from rehearsal.toolkit import Assembly
 
-JOBS: Jobs = {"plain": {}}
+_PLAIN, _FURTHER = "plain", "further"
+JOBS: Jobs = {_PLAIN: {}}
 _DISTILLED = "distilled"
 _REINFORCED = "reinforced"
 _PROMPTS, _QUESTIONS = "prompts", "questions"
@@ -36,8 +37,8 @@ _MORE: Jobs = {
 
 
 def methods(stage: Stage, assembly: Assembly) -> None:
-    """Train by distillation and by reinforcement, each with what it asks of Bedrock."""
-    del assembly
+    """Train by distillation, by reinforcement and further, each with what it asks of Bedrock."""
+    stage.deploy(assembly, [_PLAIN])
     stage.write_settings(_MORE)
     _push(stage, _PROMPTS, _prompt)
     _push(stage, _QUESTIONS, _question)
@@ -66,11 +67,25 @@ def methods(stage: Stage, assembly: Assembly) -> None:
         "its hyperparameters are numbers again after CloudFormation made them text",
         seen=rated["hyperParameters"],
     )
-    for job in (_DISTILLED, _REINFORCED):
+    _train_further(stage)
+    for job in (_PLAIN, _FURTHER, _DISTILLED, _REINFORCED):
         name = stage.output(job, "ModelName")
         must(name in stage.models(), f"{job} made a model", seen=stage.models())
-    stage.delete([_DISTILLED, _REINFORCED])
+    stage.delete([_PLAIN, _FURTHER, _DISTILLED, _REINFORCED])
     must(not stage.models(), "their models are gone with their stacks", seen=stage.models())
+
+
+def _train_further(stage: Stage) -> None:
+    """Train the model of the plain job further, by its ARN."""
+    bedrock = stage.service("bedrock")
+    stage.wait_for(stage.output(_PLAIN, "JobName"), "Completed")
+    model = bedrock.get_custom_model(modelIdentifier=stage.output(_PLAIN, "ModelName"))["modelArn"]
+    changed = stage.synthesise({**_MORE, _FURTHER: {"base_model": model}})
+    stage.deploy_shared(changed)
+    stage.deploy(changed, [_FURTHER])
+    name = stage.output(_FURTHER, "JobName")
+    must(name != stage.output(_PLAIN, "JobName"), "another base model is another job", seen=name)
+    stage.wait_for(name, "Completed")
 
 
 def _push(stage: Stage, name: str, record: Callable[[int], Mapping[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -220,7 +221,7 @@ def test_a_model_past_its_end_is_refused_from_that_day(
     from settings import base_models  # noqa: PLC0415
 
     ends = base_models.foundation_models()["amazon.nova-micro-v1:0:128k"].model_copy(
-        update={"end_of_life": base_models.datetime.date(2027, 6, 1)}
+        update={"end_of_life": datetime.date(2027, 6, 1)}
     )
     models = {**base_models.foundation_models(), ends.id: ends}
     monkeypatch.setattr("settings.training_checks.foundation_models", lambda: models)
@@ -241,7 +242,7 @@ def test_a_teacher_that_ends_soon_is_told(folder: Folder, monkeypatch: pytest.Mo
     from settings import base_models  # noqa: PLC0415
 
     pro = base_models.teachers()["amazon.nova-pro-v1:0"].model_copy(
-        update={"end_of_life": base_models.datetime.date(2027, 6, 1)}
+        update={"end_of_life": datetime.date(2027, 6, 1)}
     )
     monkeypatch.setattr("settings.remarks.known_teachers", lambda: {pro.id: pro})
     loaded = folder.load(settings_with(DISTILLED))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from trainingdata.formats.base import Facts, RecordFormat, Report
+from trainingdata.formats.base import Facts, RecordFormat, Report, names_are_single
 from trainingdata.limits import DataLimits
 
 
@@ -50,7 +50,7 @@ class AnthropicMessages(RecordFormat):
         if any(not text or text.isspace() for text in texts):
             return None
         names = 1 + system + 2 * count
-        if not self.words.plain(buffer, start, end, names=names, texts=texts):
+        if not names_are_single(buffer, start, end, names=names) or self.words.in_any(texts):
             return None
         return Facts(texts=texts, system=system, asked=len(texts) - 1, roles="ua" * (count // 2))
 

@@ -9,7 +9,7 @@ from typing import Any
 from trainingdata.findings import DataFinding
 from trainingdata.limits import DataLimits
 
-_QUOTE, _BACKSLASH, _U = b'"\\u'
+_QUOTE, _BACKSLASH = b'"\\'
 _SPACES = b" \t\r\n"
 _MANY = 64
 """Hits of a single byte after which a search for the whole sequence is faster."""
@@ -148,65 +148,61 @@ class RecordFormat(ABC):
 
 
 class Words:
-    """The reserved words of a family, and the fast search for them in a raw line."""
+    """The reserved words of a family, and the fast search for them."""
 
     def __init__(self, words: tuple[str, ...]) -> None:
-        self.words = words
-        raw = [json.dumps(word, ensure_ascii=False)[1:-1].encode() for word in words]
-        self._before_colon = tuple(word[:-1] for word in raw if word.endswith(b":"))
-        self._last = frozenset(word[-1] for word in self._before_colon)
-        others = [word for word in raw if not word.endswith(b":")]
-        self._others = tuple((word[:1], word) for word in others)
+        self._before_colon = tuple(word[:-1] for word in words if word.endswith(":"))
+        others = [word for word in words if not word.endswith(":")]
+        self._others = tuple(
+            (first, tuple(word for word in others if word[0] == first))
+            for first in sorted({word[0] for word in others})
+        )
 
-    def plain(self, buffer: bytes, start: int, end: int, *, names: int, texts: list[str]) -> bool:
-        """Whether a decoded line holds no reserved word, and no name twice in an object.
+    def in_any(self, texts: list[str]) -> bool:
+        """Whether one of the texts holds a reserved word.
 
-        `names` is how many fields the decoded record has, and `texts` are its texts. True is
-        certain; False means that it must be looked at.
-
-        A colon that parts a name from its value follows an unescaped quotation mark, with nothing
-        but space between. Of other colons only one that begins a text does so too. So when no
-        more of them are found than the decoded record has names, none was lost to a second one of
-        the same name. Names of the formats do not end with a backslash.
+        A search for a single character is many times as fast as one for a word, and of the
+        characters that words begin or end with, texts hold few.
         """
-        find = buffer.find
-        before_colon, last = self._before_colon, self._last
-        at = find(b":", start, end)
-        while at >= 0:
-            before = buffer[at - 1]
-            if before == _QUOTE:
-                names -= buffer[at - 2] != _BACKSLASH
-            elif before in last:
-                if buffer.endswith(before_colon, start, at):
-                    return False
-            elif before in _SPACES:
-                names -= self._follows_quote(buffer, start, at)
-            at = find(b":", at + 1, end)
-        if names:
-            return False
-        for first, word in self._others:
-            if find(first, start, end) >= 0 and find(word, start, end) >= 0:
-                return False
-        if self.words and self._may_hide_letters(buffer, start, end):
-            return not any(word in text for word in self.words for text in texts)
-        return True
+        before_colon = self._before_colon
+        for text in texts:
+            find = text.find
+            at = find(":") if before_colon else -1
+            while at >= 0:
+                if text.endswith(before_colon, 0, at):
+                    return True
+                at = find(":", at + 1)
+            for first, others in self._others:
+                at, tries = find(first), _MANY
+                while at >= 0 and tries:
+                    if text.startswith(others, at):
+                        return True
+                    at = find(first, at + 1)
+                    tries -= 1
+                if at >= 0 and any(word in text for word in others):
+                    return True
+        return False
 
-    @staticmethod
-    def _follows_quote(buffer: bytes, start: int, at: int) -> bool:
-        at -= 1
-        while at > start and buffer[at] in _SPACES:
-            at -= 1
-        return buffer[at] == _QUOTE and buffer[at - 1] != _BACKSLASH
 
-    @staticmethod
-    def _may_hide_letters(buffer: bytes, start: int, end: int) -> bool:
-        r"""Whether a line holds an escape of an ASCII character, such as \u003a for a colon."""
-        find = buffer.find
-        at = find(b"\\", start, end)
-        for _ in range(_MANY):
-            if at < 0:
-                return False
-            if buffer[at + 1] == _U and buffer[at + 2 : at + 4] == b"00":
-                return True
-            at = find(b"\\", at + 2, end)
-        return find(b"\\u00", at, end) >= 0
+def names_are_single(buffer: bytes, start: int, end: int, *, names: int) -> bool:
+    """Whether no object of a decoded line has a name twice; `names` is how many names it has.
+
+    True is certain; False means that the line must be looked at. A colon that parts a name from
+    its value follows an unescaped quotation mark, with nothing but space between. Of other colons
+    only one that begins a text does so too. So when no more of them are found than the decoded
+    record has names, none was lost to a second one of the same name. It is for the caller to see
+    that no name ends with a backslash.
+    """
+    find = buffer.find
+    at = find(b":", start, end)
+    while at >= 0:
+        before = buffer[at - 1]
+        if before == _QUOTE:
+            names -= buffer[at - 2] != _BACKSLASH
+        elif before in _SPACES:
+            back = at - 1
+            while back > start and buffer[back] in _SPACES:
+                back -= 1
+            names -= buffer[back] == _QUOTE and buffer[back - 1] != _BACKSLASH
+        at = find(b":", at + 1, end)
+    return names == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from trainingdata.formats.base import Facts, RecordFormat, Report
+from trainingdata.formats.base import Facts, RecordFormat, Report, names_are_single
 from trainingdata.limits import DataLimits
 
 ROLES = ("system", "user", "assistant")
@@ -37,7 +37,9 @@ class Chat(RecordFormat):
         counted = count_names(record)
         if counted is None:
             return None
-        if not self.words.plain(buffer, start, end, names=counted, texts=facts.texts):
+        if not names_are_single(buffer, start, end, names=counted) or self.words.in_any(
+            facts.texts
+        ):
             return None
         facts.fields = []
         return facts

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from trainingdata.formats.base import Facts, RecordFormat, Report
+from trainingdata.formats.base import Facts, RecordFormat, Report, names_are_single
 from trainingdata.limits import DataLimits
 
 SCHEMA_VERSION = "bedrock-conversation-2024"
@@ -123,7 +123,7 @@ class Converse(RecordFormat):
             if not text or text.isspace():
                 return None
         facts.roles = "ua" * (count // 2) + "u" * (count % 2)
-        if not self.words.plain(buffer, start, end, names=names, texts=texts):
+        if not names_are_single(buffer, start, end, names=names) or self.words.in_any(texts):
             return None
         return facts
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from trainingdata.formats.base import Facts, RecordFormat, Report
+from trainingdata.formats.base import Facts, RecordFormat, Report, names_are_single
 from trainingdata.formats.chat import count_names
 from trainingdata.limits import DataLimits
 
@@ -38,7 +38,7 @@ class InvocationLogs(RecordFormat):
         names = count_names(record)
         if report.findings or names is None:
             return None
-        if not self.words.plain(buffer, start, end, names=names, texts=facts.texts):
+        if not names_are_single(buffer, start, end, names=names) or self.words.in_any(facts.texts):
             return None
         facts.fields = []
         return facts

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from trainingdata.formats.base import Facts, RecordFormat, Report
+from trainingdata.formats.base import Facts, RecordFormat, Report, names_are_single
 from trainingdata.limits import DataLimits
 
 
@@ -33,7 +33,7 @@ class PromptCompletion(RecordFormat):
         texts = [record.prompt, record.completion]
         if any(not text or text.isspace() for text in texts):
             return None
-        if not self.words.plain(buffer, start, end, names=2, texts=texts):
+        if not names_are_single(buffer, start, end, names=2) or self.words.in_any(texts):
             return None
         return Facts(texts=texts, asked=1, roles="ua")
 

@@ -16,8 +16,9 @@ class Catalogue:
         self._models = {model.model_id: model for model in models}
 
     def find(self, identifier: str) -> BaseModel | None:
-        """The model of an id or a foundation-model ARN."""
-        return self._models.get(identifier.rsplit("/", 1)[-1])
+        """The model of an id, a foundation-model ARN, or a custom model's ARN, which names it."""
+        custom = ":custom-model/" in identifier
+        return self._models.get(identifier.split("/")[1 if custom else -1])
 
     def for_job(self, identifier: str, customization: str) -> BaseModel:
         """The model, if it takes a job of this kind.
@@ -58,7 +59,8 @@ class Catalogue:
         return {
             "modelArn": arn(f"foundation-model/{model.model_id}"),
             "modelId": model.model_id,
-            "modelName": model.model_id.partition(".")[2],
+            # The API's names have at most twenty characters.
+            "modelName": model.model_id.partition(".")[2][:20],
             "providerName": provider.capitalize(),
             "inputModalities": ["TEXT"],
             "outputModalities": ["TEXT"],
