@@ -99,9 +99,7 @@ def _opens_base_models(environment: Environment) -> set[Grant]:
     return {
         grant
         for key in _other_keys(environment)
-        for grant in allow(
-            "kms:Decrypt", on=key, when={"StringEquals": {"kms:ViaService": via}}
-        )
+        for grant in allow("kms:Decrypt", on=key, when={"StringEquals": {"kms:ViaService": via}})
         if grant in environment.grants_of("customization")
     }
 

@@ -22,7 +22,7 @@ from settings.cost import (
 )
 from settings.prices import read_prices
 from tests.finetune.conftest import Run
-from tests.security.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.settings.settings_folder import CORRECT, Folder, lock_entry
 
 NOVA_2 = "amazon.nova-2-lite-v1:0:256k"
@@ -51,7 +51,7 @@ def own_prices(folder: Folder, text: str) -> None:
 # What is counted
 
 
-def test_what_is_counted_is_what_is_deployed(dev: Deployment) -> None:
+def test_what_is_counted_is_what_is_deployed(dev: AppDeployment) -> None:
     """The counts are written by hand, so that no synthesis is needed for them."""
     endpoints = dev.where("AWS::EC2::VPCEndpoint", VpcEndpointType="Interface")
     zones = dev.settings.network.service_zones

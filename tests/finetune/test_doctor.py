@@ -19,7 +19,7 @@ from finetune import checkup
 from settings import foundation_models
 from tests.finetune.aws_fake import ACCOUNT, FakeAws, RefusalError
 from tests.finetune.conftest import Run
-from tests.security.deployment import Deployment
+from tests.security.app_deployment import AppDeployment
 from tests.settings.settings_folder import CORRECT, Folder
 
 ZONES = "abcdef"
@@ -480,7 +480,7 @@ def test_no_role_is_asked_for_where_the_caller_is_a_user(run: Run, account: Acco
 
 
 def test_reserved_functions_are_counted_as_they_are_deployed(
-    variant: Callable[[Mapping[str, Any]], Deployment],
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
 ) -> None:
     made = variant({"engine": {"reserved_concurrency": 2}})
     reserving = [

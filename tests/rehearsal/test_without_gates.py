@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rehearsal.layout import ROOT
-from tests.security.deployment import Deployment
+from review.template.deployment import Deployment
 
 
 def _deployed(template: Mapping[str, Any]) -> dict[str, Any]:

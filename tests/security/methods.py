@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from review.rules.environment import environment_of
 from settings import Job
 from tests.security.app_deployment import AppDeployment
 
@@ -14,10 +15,11 @@ from tests.security.app_deployment import AppDeployment
 def request_of_method(deployment: AppDeployment, job: Job) -> dict[str, Any]:
     """The parts of a job's request that depend on its method and on where its data is."""
     request: dict[str, Any] = {}
+    bucket = environment_of(deployment).data_bucket.rpartition(":")[2]
     if job.invocation_logs is None:
         data = job.training_data
         assert data is not None
-        request["trainingDataConfig"] = {"s3Uri": f"s3://{deployment.data_bucket}/{data.key}"}
+        request["trainingDataConfig"] = {"s3Uri": f"s3://{bucket}/{data.key}"}
     else:
         request["trainingDataConfig"] = {"invocationLogsConfig": _logs(job)}
     if job.reinforcement is None:

@@ -11,16 +11,16 @@ import pytest
 
 import app
 from customization.request import JobRequest
+from tests.security.app_deployment import AppDeployment
 from tests.security.controls import (
     JOB,
     endpoints_are_private_ways_for_these_calls,
     jobs_are_private,
     roles_may_do_only_this,
 )
-from tests.security.deployment import Deployment
 from tests.security.synthesis import EVERY_METHOD, write_settings
 
-VariantMaker = Callable[[Mapping[str, Any]], Deployment]
+VariantMaker = Callable[[Mapping[str, Any]], AppDeployment]
 MANAGED = "AWS::IAM::ManagedPolicy"
 JOBS: Mapping[str, Any] = {"jobs": EVERY_METHOD["jobs"]}
 POLICY = {
@@ -37,18 +37,18 @@ SIDS = [
 
 
 @pytest.fixture(scope="module")
-def methods(variant: VariantMaker) -> Deployment:
+def methods(variant: VariantMaker) -> AppDeployment:
     """An environment with a job of each method."""
     return variant(JOBS)
 
 
-def request_of(deployment: Deployment, job: str) -> dict[str, Any]:
+def request_of(deployment: AppDeployment, job: str) -> dict[str, Any]:
     (found,) = deployment.where(JOB, Job=job)
     request: dict[str, Any] = found["Request"]
     return request
 
 
-def test_every_method_has_its_request_and_its_permissions(methods: Deployment) -> None:
+def test_every_method_has_its_request_and_its_permissions(methods: AppDeployment) -> None:
     assert jobs_are_private(methods) == []
     assert roles_may_do_only_this(methods) == []
     assert endpoints_are_private_ways_for_these_calls(methods) == []
@@ -56,7 +56,7 @@ def test_every_method_has_its_request_and_its_permissions(methods: Deployment) -
 
 @pytest.mark.parametrize("sid", SIDS)
 def test_a_permission_of_a_method_that_is_gone_or_wider_is_found(
-    methods: Deployment, sid: str
+    methods: AppDeployment, sid: str
 ) -> None:
     statement = f"PolicyDocument.Statement.Sid={sid}"
     (policy,) = methods.where(MANAGED, **POLICY)
@@ -72,14 +72,16 @@ def test_a_permission_of_a_method_that_is_gone_or_wider_is_found(
         )
 
 
-def test_all_permissions_of_methods_are_weakened_above(methods: Deployment) -> None:
+def test_all_permissions_of_methods_are_weakened_above(methods: AppDeployment) -> None:
     (policy,) = methods.where(MANAGED, **POLICY)
 
     assert sorted(each["Sid"] for each in policy["PolicyDocument.Statement"]) == sorted(SIDS)
 
 
 @pytest.mark.parametrize("sid", ["ReadInvocationLogs", "ListInvocationLogs"])
-def test_logs_are_read_through_the_endpoint_by_the_job_alone(methods: Deployment, sid: str) -> None:
+def test_logs_are_read_through_the_endpoint_by_the_job_alone(
+    methods: AppDeployment, sid: str
+) -> None:
     def change(templates: dict[str, Any]) -> None:
         for resource in templates["finetune-test-storage"]["Resources"].values():
             if resource["Type"] != "AWS::EC2::VPCEndpoint":
@@ -104,11 +106,13 @@ def test_logs_are_read_through_the_endpoint_by_the_job_alone(methods: Deployment
         ("further", "Request.baseModelIdentifier", "amazon.nova-pro-v1:0:300k"),
     ],
 )
-def test_another_request_is_found(methods: Deployment, job: str, path: str, value: object) -> None:
+def test_another_request_is_found(
+    methods: AppDeployment, job: str, path: str, value: object
+) -> None:
     assert jobs_are_private(methods.put(JOB, path, value, where={"Job": job}))
 
 
-def test_the_requests_are_in_the_apis_own_words(methods: Deployment) -> None:
+def test_the_requests_are_in_the_apis_own_words(methods: AppDeployment) -> None:
     assert request_of(methods, "distilled")["trainingDataConfig"] == {
         "invocationLogsConfig": {
             "usePromptResponse": True,
@@ -127,7 +131,7 @@ def test_the_requests_are_in_the_apis_own_words(methods: Deployment) -> None:
     }
 
 
-def read_again(deployment: Deployment, job: str) -> JobRequest:
+def read_again(deployment: AppDeployment, job: str) -> JobRequest:
     """A job's request as the submitter reads it, with ids that AWS would make."""
     (found,) = deployment.where(JOB, Job=job)
     properties = copy.deepcopy(dict(found.properties))
@@ -142,7 +146,7 @@ def read_again(deployment: Deployment, job: str) -> JobRequest:
     return JobRequest.from_properties(properties)
 
 
-def test_the_submitter_takes_every_request(methods: Deployment) -> None:
+def test_the_submitter_takes_every_request(methods: AppDeployment) -> None:
     for job in EVERY_METHOD["jobs"]:
         arguments = read_again(methods, job).create_arguments(attempt=1)
         assert arguments["jobName"].startswith(f"test-{job}-")
@@ -181,7 +185,7 @@ def test_fine_tuning_needs_no_permissions_of_methods(variant: VariantMaker) -> N
     assert plain.where(MANAGED, **POLICY) == []
 
 
-def test_a_grader_by_name_is_the_accounts_own(methods: Deployment) -> None:
+def test_a_grader_by_name_is_the_accounts_own(methods: AppDeployment) -> None:
     grader = request_of(methods, "reinforced")["customizationConfig"]["rftConfig"]["graderConfig"]
 
     assert grader["lambdaGrader"]["lambdaArn"] == methods.arn(

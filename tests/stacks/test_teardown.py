@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.security.deployment import Deployment, Resource
+from review.template.deployment import Deployment, Resource
 
 _REMOVAL = "ec2:DeleteNetworkInterface"
 
