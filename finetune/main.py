@@ -67,7 +67,7 @@ app = typer.Typer(
 
 @app.callback()
 def finetune() -> None:
-    """Fine-tune Amazon Bedrock models privately: rehearse, push data, follow jobs.
+    """Fine-tune Amazon Bedrock models privately: rehearse, push data, follow jobs, judge them.
 
     Exit codes: 0 done; 1 findings, or a job or rehearsal that failed; 2 unreadable input, wrong
     settings or wrong use; 3 AWS or credentials; 4 timed out; 130 interrupted.

@@ -11,6 +11,7 @@
   const form = byId("controls");
   const slider = byId("cursor");
   const plots = {};
+  let pressed = null; // the chart on which a drag began
   let window_ = null; // what is zoomed to, as [low, high] along the axis; null is everything
 
   const state = () => {
@@ -198,14 +199,17 @@
         ],
         series: [{}, ...lines.map(seriesOf)],
         hooks: {
+          ready: [(plot) => plot.over.addEventListener("pointerdown", () => { pressed = measure; })],
           draw: [drawMarks(measure, want)],
           // Only a pointer has an event: what the slider sets is not to move the slider.
           setCursor: [(plot) => { if (plot.cursor.event && plot.cursor.left >= 0) moved(plot.posToVal(plot.cursor.left, "x")); }],
           setSelect: [(plot) => {
             const { left, width } = plot.select;
-            if (width < 5) return;
+            // The other chart follows the pointer and would zoom once more, into what is zoomed.
+            if (pressed !== measure || width < 5) return;
             const dragged = [plot.posToVal(left, "x"), plot.posToVal(left + width, "x")];
-            plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+            pressed = null;
+            for (const one of measures) plots[one].setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
             zoom(dragged);
           }],
         },

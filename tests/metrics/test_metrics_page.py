@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from bedrock_finetuning.function_assets import assemble
+from bedrock_finetuning.function_assets import assemble, package_files
 from tests.metrics.samples import MADE_AT, diverges, learns, overfits, pairs, run_of, table
 from training_metrics import page
 from training_metrics.drawing import ALL_POINTS, MOST_POINTS
@@ -294,3 +294,14 @@ def test_perplexity_too_large_for_a_number_breaks_its_line_alone(tmp_path: Path)
         None,
         pytest.approx(math.e, rel=1e-5),
     ]
+
+
+def test_an_asset_carries_what_the_page_needs_and_nothing_that_lies_beside_it(
+    tmp_path: Path,
+) -> None:
+    wanted = {"__init__.py", "page.js", "page.css", "LICENSE"}
+    (tmp_path / "package").mkdir()
+    for name in (*wanted, ".env", "notes.txt", "__init__.pyc", ".page.js.swp"):
+        (tmp_path / "package" / name).write_text("x")
+    found = package_files(source=tmp_path, packages=["package"])
+    assert {name for name, _ in found} == {f"package/{name}" for name in wanted}
