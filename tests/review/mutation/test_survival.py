@@ -19,6 +19,7 @@ from review.mutation.weaken import weakenings
 from review.rules import violations
 from review.template.deployment import Deployment
 from tests.review.mutation.harmless import EXCUSES, explains, is_harmless
+from tests.review.rules.twins import good
 from tests.security.app_deployment import AppDeployment
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -89,6 +90,12 @@ def test_a_neutral_change_gives_no_finding(dev: AppDeployment, change: str, prof
     changed = applied(dev, change)
     assert str(changed.templates) != str(dev.templates)
     found = violations(changed, "any" if profile == "any" else "app")
+    assert [(rule.id, str(each)) for rule, each in found] == []
+
+
+@pytest.mark.parametrize("change", NEUTRAL)
+def test_a_neutral_change_of_somebody_elses_template_gives_no_finding(change: str) -> None:
+    found = violations(applied(good(), change), "any")
     assert [(rule.id, str(each)) for rule, each in found] == []
 
 
