@@ -238,7 +238,7 @@ def _request_as_designed(environment: Environment, job: Resource) -> Iterator[Vi
             "securityGroupIds": [environment.groups["job"]],
         },
         "trainingDataConfig": expected_data(bucket, job, _dataset(bucket, job, "")),
-        "baseModelIdentifier": re.compile("|".join(map(re.escape, environment.base_models))),
+        "baseModelIdentifier": _base_models(environment),
         "customizationType": re.compile("|".join(_KINDS)),
         # The model's are the job's.
         "customModelTags": request.get("jobTags"),
@@ -255,6 +255,13 @@ def _request_as_designed(environment: Environment, job: Resource) -> Iterator[Vi
             yield at(job, f"{field} is {found}, expected {wanted}", f"Request.{field}")
     if not reinforced and not isinstance(request.get("hyperParameters"), Mapping):
         yield at(job, "no hyperParameters", "Request.hyperParameters")
+
+
+def _base_models(environment: Environment) -> re.Pattern[str]:
+    """The base models that the submitter may customize, and models of one's own made of them."""
+    ids = "|".join(map(re.escape, environment.base_models))
+    own = re.escape(environment.arn("bedrock", "custom-model/"))
+    return re.compile(rf"({own})?(?:{ids})(?(1)/[a-z0-9]{{12}})")
 
 
 _NAME: Final = r"[a-z0-9][a-z0-9-]*"

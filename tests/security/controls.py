@@ -157,6 +157,7 @@ the_customization_role_is_guarded_against_confused_deputies = together(
     roles.roles_are_guarded_against_confused_deputies,
 )
 roles_may_do_only_this = together(
+    settings_controls.the_keys_of_methods_are_those_of_the_settings,
     roles.roles_may_do_only_this,
     _letter,
 )

@@ -291,3 +291,22 @@ def _documents(
         for policy in deployment.of_type(type_):
             data = buckets.get(str(policy["Bucket"])) == found.data_bucket
             yield policy, "PolicyDocument", data_policy if data else other
+
+
+@control
+def the_keys_of_methods_are_those_of_the_settings(deployment: AppDeployment) -> list[str]:
+    """Keys that logs and models of one's own lie under: no request names them."""
+    wanted = {
+        key
+        for job in deployment.settings.jobs.values()
+        for key in (job.base_model_key, job.invocation_logs and job.invocation_logs.key)
+        if key
+    }
+    found = environment_of(deployment)
+    own = {found.data_key, found.model_key}
+    there = {
+        grant.resource
+        for grant in found.grants_of("customization")
+        if grant.action.startswith("kms:") and grant.resource not in own
+    }
+    return _differs("keys of others", sorted(there), sorted(wanted))
