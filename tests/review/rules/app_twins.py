@@ -317,7 +317,17 @@ _CHANGES: dict[str, dict[str, Change]] = {
         "resources.tagged-as-ours": {
             "untagged": _without("AWS::S3::Bucket", "Tags"),
         },
-        "resources.stacks-wait": {"the engine": _stack_without_waiting},
+        "resources.outputs-name-ours": {
+        "another bucket": lambda dev: dev.changed(
+            lambda templates: templates["finetune-dev-storage"]["Outputs"]["DataBucketName"].update(
+                Value="somebody-elses"
+            )
+        ),
+        "another job": lambda dev: dev.changed(
+            lambda templates: templates["finetune-dev-job-policy-review"]["Outputs"].pop("State")
+        ),
+    },
+    "resources.stacks-wait": {"the engine": _stack_without_waiting},
 }  # fmt: skip
 
 APP_TWINS = [
