@@ -32,7 +32,9 @@ class ReviewPlugin:
         only: The parts to do; the packs have plugins of their own.
     """
 
-    def __init__(self, *, profile: Profile = "app", only: Sequence[Part] = ("structure", "decisions")) -> None:
+    def __init__(
+        self, *, profile: Profile = "app", only: Sequence[Part] = ("structure", "decisions")
+    ) -> None:
         self._profile: Profile = profile
         self._only = tuple(only)
 
