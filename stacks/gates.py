@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +18,7 @@ from cdk_nag import (
 )
 
 from review.others.acknowledgements import REPORT, open_and_stale
-from review.plugin import ReviewPlugin
+from review.plugin import NAME, ReviewPlugin
 from review.template.assembly import load
 
 __all__ = ["REPORT", "add_gates", "remarks"]
@@ -41,17 +43,19 @@ def add_gates(app: App) -> None:
 
 
 def remarks(folder: Path) -> list[str]:
-    """What the templates show and the tree does not, after synth; empty when all is well.
+    """What is open after a synth that did not raise; empty when all is well.
 
-    Open findings on the templates, which hold raw resources and overrides too, and acknowledgements
-    that no finding answers to any more: a finding that is gone leaves a reason behind that nobody
-    checks, and the next one of the same kind would come in under it.
+    Under the CDK CLI synth does not raise: what our own plugin has reported. Open findings of the
+    packs on the templates, which hold raw resources and overrides that the tree does not show. And
+    acknowledgements that no finding answers to any more: a finding that is gone leaves a reason
+    behind that nobody checks, and the next one of the same kind would come in under it.
 
     Args:
         folder: What synth wrote.
     """
     opened, stale = open_and_stale(load([folder]).deployment, folder=folder)
     return [
+        *_reported(folder),
         *(
             f"open finding on the template: {each.stack}/{each.logical_id}: {each.finding}"
             for each in opened
@@ -62,3 +66,12 @@ def remarks(folder: Path) -> list[str]:
             for each in stale
         ),
     ]
+
+
+def _reported(folder: Path) -> Iterator[str]:
+    report = folder / REPORT
+    content = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
+    for plugin in content.get("pluginReports", []):
+        if plugin["pluginName"] == NAME and plugin["conclusion"] == "failure":
+            for violation in plugin["violations"]:
+                yield f"{NAME}: {violation['ruleName']}: {violation['description']}"

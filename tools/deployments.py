@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,16 +10,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from review.template import deployment as model
+from review.template.assembly import load
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "config"
 
 _ACCOUNT = re.compile(r"<AWS::AccountId>|(?<=:)[0-9]{12}(?=:)")
-
-_PSEUDO = {
-    "AWS::AccountId": "ACCOUNT",
-    "AWS::Partition": "aws",
-    "AWS::URLSuffix": "amazonaws.com",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,43 +47,47 @@ class Deployment:
 
     Args:
         environment: The environment's name.
-        templates: By stack name.
-        dependencies: Stack names that each stack waits for, by stack name.
+        model: What its templates would deploy.
         prefix_lists: Service, such as `s3`, by the id of the prefix list AWS manages for it.
     """
 
     def __init__(
-        self,
-        *,
-        environment: str,
-        templates: Mapping[str, dict[str, Any]],
-        dependencies: Mapping[str, frozenset[str]],
-        prefix_lists: Mapping[str, str],
+        self, *, environment: str, model: model.Deployment, prefix_lists: Mapping[str, str]
     ) -> None:
-        prefix = f"finetune-{environment}-"
+        self._prefix = f"finetune-{environment}-"
         self.environment = environment
-        self.templates = templates
+        self.model = model
         self.prefix_lists = prefix_lists
         self.dependencies = {
-            name.removeprefix(prefix): frozenset(each.removeprefix(prefix) for each in needed)
-            for name, needed in dependencies.items()
+            self._part(name): frozenset(map(self._part, needed))
+            for name, needed in model.dependencies.items()
         }
         self.descriptions = {
-            name.removeprefix(prefix): template["Description"]
-            for name, template in templates.items()
+            self._part(name): template["Description"] for name, template in model.templates.items()
         }
-        self.resources = [
-            _resource(name.removeprefix(prefix), logical_id, values)
-            for name, template in templates.items()
-            for logical_id, values in template["Resources"].items()
-        ]
+        self.resources = [self._resource(each) for each in model.resources]
         self._by_id = {(each.stack, each.logical_id): each for each in self.resources}
-        self._exports: dict[str, Resource] = {}
-        for name, template in templates.items():
-            for output, values in template.get("Outputs", {}).items():
-                owner = self.owner(values["Value"], stack=name.removeprefix(prefix))
-                if owner is not None:
-                    self._exports[f"{name}:{output}"] = owner
+
+    def _part(self, stack: str) -> str:
+        return stack.removeprefix(self._prefix)
+
+    def _resource(self, found: model.Resource) -> Resource:
+        path = (found.path or found.logical_id).partition("/")[2] or found.logical_id
+        return Resource(
+            stack=self._part(found.stack),
+            logical_id=found.logical_id,
+            type=found.type,
+            path=re.sub(r"(/(Resource|Default))+$", "", path),
+            properties=found.properties,
+            acknowledgements=tuple(
+                Acknowledgement(
+                    pack=each.id.partition("::")[0],
+                    finding=each.id.partition("::")[2],
+                    reason=each.reason,
+                )
+                for each in found.acknowledgements
+            ),
+        )
 
     @property
     def stacks(self) -> list[str]:
@@ -105,48 +105,40 @@ class Deployment:
         """The resources of these types, in the order of the templates."""
         return [each for each in self.resources if each.type in types]
 
-    def owner(self, value: Any, *, stack: str) -> Resource | None:  # noqa: ANN401
-        """The resource that a value of a template refers to, in whichever stack it is.
+    def owner(self, value: object) -> Resource | None:
+        """The resource that a value names, or what the value begins with, in whichever stack."""
+        found = self.model.owner(value)
+        return self._by_id[self._part(found.stack), found.logical_id] if found else None
 
-        A text made of several pieces is of the resource that its first piece refers to.
-        """
-        match value:
-            case {"Ref": name} | {"Fn::GetAtt": [name, _]}:
-                return self._by_id.get((stack, name))
-            case {"Fn::ImportValue": export}:
-                return self._exports.get(export)
-            case {"Fn::GetStackOutput": {"StackName": name, "OutputName": output}}:
-                return self._exports.get(f"{name}:{output}")
-            case {"Fn::Join": [_, parts]}:
-                owners = (self.owner(part, stack=stack) for part in parts)
-                return next((owner for owner in owners if owner is not None), None)
-        return None
-
-    def owners(self, values: Any, *, stack: str) -> list[Resource]:  # noqa: ANN401
-        """The resources that a value, or each value of a list, refers to."""
-        found = (self.owner(value, stack=stack) for value in as_list(values))
+    def owners(self, values: object) -> list[Resource]:
+        """The resources that a value, or each value of a list, names."""
+        found = (self.owner(value) for value in as_list(values))
         return [owner for owner in found if owner is not None]
 
-    def text(self, value: Any, *, stack: str) -> str:  # noqa: ANN401
-        """A value of a template as a person reads it: `ACCOUNT` for the account's number."""
-        match value:
-            case str():
-                return _ACCOUNT.sub("ACCOUNT", value)
-            case int() | float():
-                return str(value)
-            case {"Ref": name} if name in _PSEUDO:
-                return _PSEUDO[name]
-            case {"Fn::Join": [delimiter, parts]}:
-                return str(delimiter).join(self.text(part, stack=stack) for part in parts)
-        owner = self.owner(value, stack=stack)
-        if owner is None:
-            raise ValueError(f"a value of the stack {stack} cannot be told in words: {value!r}")
-        return f"<{owner.path}>"
+    def text(self, value: object) -> str:
+        """A value as a person reads it: `<path>` for a resource, `ACCOUNT` for the account.
+
+        Raises:
+            ValueError: It is no text, or not known before deployment.
+        """
+        if not isinstance(value, str | int | float) or isinstance(value, model.Unresolved):
+            raise ValueError(f"a value cannot be told in words: {value!r}")  # noqa: TRY004
+        text = str(value)
+        found = self.model.owner(value)
+        if found is not None:
+            known = next(
+                each for each in (found.arn, found.ref, found.name) if text.startswith(each)
+            )
+            path = self._by_id[self._part(found.stack), found.logical_id].path
+            text = f"<{path}>{text.removeprefix(known)}"
+        return _ACCOUNT.sub("ACCOUNT", text)
 
     def readable(self, finding: str) -> str:
         """A finding's id with construct paths for exports and references."""
-        for export, owner in self._exports.items():
-            finding = finding.replace(export, f"<{owner.path}>")
+        for (stack, output), value in self.model.outputs.items():
+            owner = self.owner(value)
+            if owner is not None:
+                finding = finding.replace(f"{stack}:{output}", f"<{owner.path}>")
         for each in self.resources:
             finding = finding.replace(f"<{each.logical_id}.", f"<{each.path}.")
         return _ACCOUNT.sub("ACCOUNT", finding)
@@ -165,26 +157,6 @@ def statements(document: Mapping[str, Any]) -> Iterator[tuple[str, list[str], li
             as_list(statement["Action"]),
             as_list(statement.get("Resource", [])),
         )
-
-
-def _resource(stack: str, logical_id: str, values: Mapping[str, Any]) -> Resource:
-    metadata = values.get("Metadata", {})
-    path = str(metadata.get("aws:cdk:path", logical_id)).partition("/")[2] or logical_id
-    return Resource(
-        stack=stack,
-        logical_id=logical_id,
-        type=values["Type"],
-        path=re.sub(r"(/(Resource|Default))+$", "", path),
-        properties=values.get("Properties", {}),
-        acknowledgements=tuple(
-            Acknowledgement(
-                pack=rule["id"].partition("::")[0],
-                finding=rule["id"].partition("::")[2],
-                reason=rule["reason"],
-            )
-            for rule in metadata.get("cdk_nag", {}).get("rules_to_suppress", [])
-        ),
-    )
 
 
 @lru_cache
@@ -210,23 +182,6 @@ def synthesised(environment: str, *, directory: Path = CONFIG) -> Deployment:
 
 def read_assembly(*, folder: Path, environment: str, prefix_lists: Mapping[str, str]) -> Deployment:
     """The deployment that synth wrote into a folder."""
-    artifacts = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["artifacts"]
-    stacks = {
-        name: artifact
-        for name, artifact in artifacts.items()
-        if artifact["type"] == "aws:cloudformation:stack"
-    }
     return Deployment(
-        environment=environment,
-        templates={
-            name: json.loads(
-                (folder / artifact["properties"]["templateFile"]).read_text(encoding="utf-8")
-            )
-            for name, artifact in stacks.items()
-        },
-        dependencies={
-            name: frozenset(artifact.get("dependencies", [])) & stacks.keys()
-            for name, artifact in stacks.items()
-        },
-        prefix_lists=prefix_lists,
+        environment=environment, model=load([folder]).deployment, prefix_lists=prefix_lists
     )

@@ -96,7 +96,7 @@ def _rules(deployment: Deployment, direction: str) -> Iterator[Path]:
     ]
     for resource in deployment.of_type(f"AWS::EC2::SecurityGroup{direction}"):
         rule = resource.properties
-        owner = deployment.owner(rule["GroupId"], stack=resource.stack)
+        owner = deployment.owner(rule["GroupId"])
         if owner is None:
             raise DiagramError(f"the rule {resource.path} belongs to a group that is not ours")
         found.append((resource, owner, rule))
@@ -109,7 +109,7 @@ def _rules(deployment: Deployment, direction: str) -> Iterator[Path]:
 def _other_end(
     deployment: Deployment, *, where: Resource, rule: Mapping[str, Any], prefix: str
 ) -> str:
-    group = deployment.owner(rule.get(f"{prefix}SecurityGroupId"), stack=where.stack)
+    group = deployment.owner(rule.get(f"{prefix}SecurityGroupId"))
     if group is not None:
         return group.path
     prefix_list = rule.get(f"{prefix}PrefixListId")
@@ -297,7 +297,7 @@ def _draw_calls(
     framework: Iterable[Resource],
 ) -> None:
     for job in deployment.of_type("Custom::BedrockModelCustomizationJob"):
-        token = deployment.owner(job.properties["ServiceToken"], stack=job.stack)
+        token = deployment.owner(job.properties["ServiceToken"])
         if token is None or "Provider" not in token.path:
             raise DiagramError(f"the job {job.path} is not handled by the provider framework")
     chart.edge("cloudformation", "framework", "a job's stack")
@@ -359,11 +359,11 @@ def _draw_events(chart: _Flowchart, deployment: Deployment) -> None:
         when = rule.properties.get("ScheduleExpression")
         label = f"every {when.strip('rate()')}" if when else "a job ended"
         for target in rule.properties["Targets"]:
-            for owner in deployment.owners(target["Arn"], stack=rule.stack):
+            for owner in deployment.owners(target["Arn"]):
                 chart.edge("events", owner.path, label)
     told: dict[str, int] = {}
     for alarm in deployment.of_type("AWS::CloudWatch::Alarm"):
-        for topic in deployment.owners(alarm.properties["AlarmActions"], stack=alarm.stack):
+        for topic in deployment.owners(alarm.properties["AlarmActions"]):
             told[topic.path] = told.get(topic.path, 0) + 1
     for path, count in told.items():
         chart.node("alarms", f"{count} CloudWatch alarms", shape="([])")
@@ -379,7 +379,7 @@ def _called_by(deployment: Deployment, function: Resource) -> list[str]:
             for policy in _policies_of_role(deployment, role)
             for _, actions, resources in statements(policy.properties["PolicyDocument"])
             if "lambda:InvokeFunction" in actions
-            for target in deployment.owners(resources, stack=policy.stack)
+            for target in deployment.owners(resources)
             if target in _engine_functions(deployment) and "Provider" not in target.path
         }
     )
@@ -409,8 +409,8 @@ def _tenants(deployment: Deployment) -> Iterator[_Tenant]:
         groups: list[object],
         subnets: list[object],
     ) -> _Tenant:
-        (group,) = deployment.owners(groups, stack=stack)
-        owners = deployment.owners(subnets, stack=stack)
+        (group,) = deployment.owners(groups)
+        owners = deployment.owners(subnets)
         return _Tenant(
             key=key,
             label=label,
@@ -458,8 +458,8 @@ def _subnet_groups(deployment: Deployment) -> dict[str, list[Resource]]:
     """The subnets by their route table: `training` for the table TrainingRoutes."""
     groups: dict[str, list[Resource]] = {}
     for each in deployment.of_type("AWS::EC2::SubnetRouteTableAssociation"):
-        table = deployment.owner(each.properties["RouteTableId"], stack=each.stack)
-        subnet = deployment.owner(each.properties["SubnetId"], stack=each.stack)
+        table = deployment.owner(each.properties["RouteTableId"])
+        subnet = deployment.owner(each.properties["SubnetId"])
         if table is None or subnet is None:
             raise DiagramError(f"{each.path} joins a subnet and a table that are not both ours")
         name = table.path.split("/")[-1].removesuffix("Routes").lower()
@@ -481,7 +481,7 @@ def _targets(deployment: Deployment, gateway: Resource) -> list[Resource]:
     named = {
         owner.path: owner
         for _, _, resources in statements(gateway.properties["PolicyDocument"])
-        for owner in deployment.owners(resources, stack=gateway.stack)
+        for owner in deployment.owners(resources)
     }
     return list(named.values()) or deployment.of_type(kind)
 
@@ -503,7 +503,7 @@ def _keys_label(deployment: Deployment, endpoint: Resource) -> str:
     named = {
         owner.path
         for _, _, resources in statements(endpoint.properties["PolicyDocument"])
-        for owner in deployment.owners(resources, stack=endpoint.stack)
+        for owner in deployment.owners(resources)
     }
     service = service_name(endpoint_service(endpoint))
     keys = " and ".join(name.removesuffix("Key").lower() for name in sorted(named))
@@ -529,7 +529,7 @@ def _trusted(role: Resource, kind: str) -> list[Any]:
 
 
 def _role_of(deployment: Deployment, function: Resource) -> Resource:
-    role = deployment.owner(function.properties["Role"], stack=function.stack)
+    role = deployment.owner(function.properties["Role"])
     if role is None:
         raise DiagramError(f"the function {function.path} has a role that is not ours")
     return role
@@ -543,7 +543,7 @@ def _policies_of_role(deployment: Deployment, role: Resource) -> list[Resource]:
     return [
         policy
         for policy in deployment.of_type("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy")
-        if role in deployment.owners(policy.properties.get("Roles", []), stack=policy.stack)
+        if role in deployment.owners(policy.properties.get("Roles", []))
     ]
 
 

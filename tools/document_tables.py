@@ -184,8 +184,8 @@ def render_endpoint_policies(deployment: Deployment) -> str:
         document = endpoint.properties["PolicyDocument"]
         found = zip(document["Statement"], statements(document), strict=True)
         for statement, (_, actions, resources) in found:
-            texts = sorted(deployment.text(each, stack=endpoint.stack) for each in resources)
-            who = _who(deployment, statement.get("Condition", {}), stack=endpoint.stack)
+            texts = sorted(deployment.text(each) for each in resources)
+            who = _who(deployment, statement.get("Condition", {}))
             rows.append(
                 (
                     name,
@@ -197,10 +197,10 @@ def render_endpoint_policies(deployment: Deployment) -> str:
     return _table(("endpoint", "who", "actions", "resources"), rows)
 
 
-def _who(deployment: Deployment, conditions: dict[str, dict[str, object]], *, stack: str) -> str:
+def _who(deployment: Deployment, conditions: dict[str, dict[str, object]]) -> str:
     for operator in conditions.values():
         if "aws:PrincipalArn" in operator:
-            owners = deployment.owners(operator["aws:PrincipalArn"], stack=stack)
+            owners = deployment.owners(operator["aws:PrincipalArn"])
             return ", ".join(f"role {owner.path}" for owner in owners)
         if "aws:PrincipalAccount" in operator:
             return "principals of the account"

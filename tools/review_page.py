@@ -21,8 +21,7 @@ def render_peers() -> str:
     for file, peer in peers.items():
         for number, entry in enumerate(peer["mistakes"]):
             like = f"`{Path(file).stem}`: {peer['like']}" if number == 0 else ""
-            # Not as code: some ids look like settings, of which the documents name none that is not.
-            found = ", ".join(entry["found"])
+            found = ", ".join(f"`{each}`" for each in entry["found"])
             rows.append((like, entry["mistake"], found))
     return _table(("template, like", "mistake", "found as"), rows)
 

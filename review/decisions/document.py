@@ -47,6 +47,8 @@ _PRINCIPAL_ARN: Final = re.compile(
     r"arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:"
     r"(?:root|(?:user|role|assumed-role|federated-user)/[^*?]+)"
 )
+UNRESOLVED: Final = "<unresolved "
+"""How the template model marks what it cannot resolve."""
 VERSION_WITH_VARIABLES: Final = "2012-10-17"
 _VERSIONS: Final = frozenset({VERSION_WITH_VARIABLES, "2008-10-17"})
 
@@ -215,7 +217,7 @@ def _texts(value: object, element: str) -> list[str]:
     for each in values:
         if not isinstance(each, str):
             raise MalformedPolicyError(f"{element} holds {_shown(each)}, which is no text")
-        found.append(each)
+        found.append(_resolved(each))
     return found
 
 
@@ -322,8 +324,15 @@ def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int | float):
-        return str(value)
+        return _resolved(str(value))
     raise MalformedPolicyError(f"{_shown(value)} is neither text, nor a number, nor true or false")
+
+
+def _resolved(value: str) -> str:
+    """The text, unless the template model could not say what a part of it is."""
+    if UNRESOLVED in value:
+        raise MalformedPolicyError(f"{_shown(value)} holds what the templates do not say")
+    return value
 
 
 def _shown(value: object) -> str:

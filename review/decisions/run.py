@@ -139,7 +139,9 @@ def _of_answer(stage: Stage, answer: Answer) -> Finding:
     )
     return Finding(
         id=f"decisions.{row.entry.id}",
-        level="error",
+        # A setting may mean it; whether the templates have the form that the setting gives them,
+        # and not a wider one, is the structure rules' to say.
+        level="warning" if row.entry.setting else "error",
         message=message,
         fix=fix,
         where=_where(stage, decision.reasons[0]),

@@ -17,6 +17,9 @@ Change = Callable[[Any], None]
 
 Kind = Literal["structure", "policy", "addition"]
 
+OUTPUT: Final = "Output"
+"""Stands for the type of what is no resource but an output of a stack."""
+
 POLICIES: Final = frozenset({"PolicyDocument", "AssumeRolePolicyDocument", "KeyPolicy"})
 
 AnyDeployment = TypeVar("AnyDeployment", bound=Deployment)
@@ -30,7 +33,7 @@ class Mutant:
     logical_id: str
     type: str
     path: Path
-    """Empty for the resource as a whole."""
+    """Empty for the resource, or the output, as a whole."""
     how: str
     """What is done, in words."""
     change: Change | None
@@ -57,6 +60,15 @@ class Mutant:
     def apply(self, deployment: AnyDeployment) -> AnyDeployment:
         """The deployment with this change: all but one resource is shared with the original."""
         template = deployment.templates[self.stack]
+        if self.type == OUTPUT:
+            outputs = copy.deepcopy(template["Outputs"])
+            if self.change is None:
+                del outputs[self.logical_id]
+            else:
+                self.change(outputs[self.logical_id])
+            return deployment.with_templates(
+                {**deployment.templates, self.stack: {**template, "Outputs": outputs}}
+            )
         resources: dict[str, Any] = template["Resources"]
         if self.change is not None:
             changed = copy.deepcopy(resources[self.logical_id])

@@ -7,6 +7,7 @@ nothing about security, and more conditions on what is allowed say something bet
 from __future__ import annotations
 
 import copy
+import itertools
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -70,10 +71,11 @@ def _statements(templates: Templates) -> Iterator[dict[str, Any]]:
 @neutral
 def rename_logical_ids(templates: Templates, chance: random.Random) -> None:
     """Every logical id is another one, also where it is referred to."""
+    number = itertools.count()
     for template in templates.values():
         names = {
-            old: f"Renamed{number}{chance.randrange(16**8):08X}"
-            for number, old in enumerate(template["Resources"])
+            old: f"Renamed{next(number)}Id{chance.randrange(16**8):08X}"
+            for old in template["Resources"]
         }
         renamed = _renamed(template, names)
         template.clear()

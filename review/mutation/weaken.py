@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from review.mutation import schemas
 from review.mutation.mutant import (
+    OUTPUT,
     POLICIES,
     Change,
     Mutant,
@@ -31,8 +32,18 @@ ANYWHERE: Final = "0.0.0.0/0"
 
 
 def weakenings(deployment: Deployment) -> Iterator[Mutant]:
-    """Every weakening of every resource."""
+    """Every weakening of every resource, and of what stacks tell each other."""
     for stack, template in deployment.templates.items():
+        for name in template.get("Outputs", {}):
+            for how, change in (("removed", None), (f"set to {FOREIGN}", put(("Value",), FOREIGN))):
+                yield Mutant(
+                    stack=stack,
+                    logical_id=name,
+                    type=OUTPUT,
+                    path=("Value",) if change else (),
+                    how=how,
+                    change=change,
+                )
         for logical_id, resource in template["Resources"].items():
             yield Mutant(
                 stack=stack,

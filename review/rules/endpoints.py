@@ -18,7 +18,7 @@ from review.rules.rule import (
     unexpected_properties,
 )
 from review.rules.standards import PRIVATE_NETWORK, also
-from review.rules.statements import statements
+from review.rules.statements import Statement, statements
 from review.template.deployment import Deployment, Resource
 
 ENDPOINT: Final = "AWS::EC2::VPCEndpoint"
@@ -102,6 +102,8 @@ def endpoint_policies_are_limited(deployment: Deployment) -> Iterator[Violation]
         if not found:
             yield at(endpoint, "no policy: AWS's default admits everything", "PolicyDocument")
         for each in found:
+            if _opens_s3(endpoint, each):
+                continue  # for `endpoints.s3-scoped`
             wide = each.excludes_resources or "*" in each.resources
             if each.allows and each.excludes_actions:
                 yield at(endpoint, f"{each} allows all actions but some", each.path)
@@ -230,18 +232,35 @@ def endpoints_are_private_ways_for_these_calls(deployment: Deployment) -> Iterat
         )
 
 
+def _opens_s3(endpoint: Resource, each: Statement) -> bool:
+    """Whether a statement says that all of S3 may be reached: somebody decided, and wrote it."""
+    return (
+        service_of(endpoint) == "s3"
+        and each.allows
+        and each.actions == ("s3:*",)
+        and each.resources == ("*",)
+        and not each.excludes_actions
+        and not each.excludes_resources
+        and not each.conditions
+    )
+
+
 @rule(
     id="endpoints.s3-scoped",
-    requirement="The S3 endpoint lets through the prefixes and actions of a job, and no others.",
+    requirement="The S3 endpoint lets through some buckets, prefixes and actions, and no others.",
     risk="Whatever runs in the training subnets may write to any bucket of any account.",
-    remedy="Set network.scoped_s3_endpoint_policy to true, unless a job was seen to need more.",
+    remedy="Name the buckets of the job in the policy: in this app, set"
+    " network.scoped_s3_endpoint_policy to true, unless a job was seen to need more.",
     step="W7",
     standards=PRIVATE_NETWORK,
-    profile="app",
     level="warning",
 )
 def the_s3_endpoint_is_scoped(deployment: Deployment) -> Iterator[Violation]:
-    """A setting may open it, because no AWS page says that a job needs no other bucket."""
-    environment = environment_of(deployment)
-    if not environment.scopes_s3_endpoint:
-        yield at(environment.endpoints["s3"], "admits everything", "PolicyDocument")
+    """A warning where it is said aloud, because no AWS page says that a job needs no other bucket.
+
+    Without a policy, or with one of all actions, it is an error of `endpoints.limited-policy`.
+    """
+    for endpoint in deployment.of_type(ENDPOINT):
+        for each in statements(endpoint):
+            if _opens_s3(endpoint, each):
+                yield at(endpoint, f"{each} admits all of S3", each.path)

@@ -398,7 +398,7 @@ def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> Iterato
             also={"Description", "Name", "Tags", *(["ScheduleExpression"] if scheduled else [])},
         )
         schedule = str(each["ScheduleExpression"])
-        if scheduled and not re.fullmatch(r"rate\(([1-9]|[1-5]\d|60) minutes?\)", schedule):
+        if scheduled and not re.fullmatch(r"rate\((([1-9]|[1-5]\d) minutes?|1 hour)\)", schedule):
             yield at(each, f"ScheduleExpression is {schedule}", "ScheduleExpression")
     permitted = deployment.of_type("AWS::Lambda::Permission")
     sources = sorted(str(permission["SourceArn"]) for permission in permitted)

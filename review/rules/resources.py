@@ -184,3 +184,50 @@ def stacks_wait_for_what_they_use(deployment: Deployment) -> Iterator[Violation]
         for each in sorted(needed):
             if prefix + each not in deployment.dependencies.get(stack, ()):
                 yield of_the_whole(f"{part} does not wait for {each}")
+
+
+@rule(
+    id="resources.outputs-name-ours",
+    requirement="The outputs that people and commands read name the environment's own resources.",
+    risk="Training data is pushed into somebody else's bucket: commands go by the outputs.",
+    remedy="Take the change back.",
+    step="W5",
+    standards=LEAST_PRIVILEGE,
+    profile="app",
+)
+def outputs_name_what_is_ours(deployment: Deployment) -> Iterator[Violation]:
+    """Those of the foundations, by name; those of a job's stack are its job's own words."""
+    environment = environment_of(deployment)
+    expected = {
+        "AccessLogBucketName": _name(environment.logs_bucket),
+        "CustomizationRoleArn": environment.roles["customization"],
+        "DataBucketName": _name(environment.data_bucket),
+        "DataKeyArn": environment.data_key,
+        "JobTopicArn": environment.topic,
+        "ModelKeyArn": environment.model_key,
+        "ReaderRoleArn": environment.roles["reader"],
+        "StateTableName": f"finetune-{environment.name}-jobs",
+        "SubmitterFunctionName": environment.function_ref("submitter"),
+        "UploaderRoleArn": environment.roles["uploader"],
+    }
+    found = {
+        name: (stack, value)
+        for (stack, name), value in deployment.outputs.items()
+        if name in expected
+    }
+    for name, value in expected.items():
+        stack, said = found.get(name, ("", None))
+        if said != value:
+            yield Violation(
+                message=f"output {name} is {shown(said)}, expected {value}", stack=stack
+            )
+    for job in deployment.of_type(JOB):
+        outputs = deployment.templates[job.stack].get("Outputs") or {}
+        for name in ("JobName", "ModelName", "State"):
+            said = (outputs.get(name) or {}).get("Value")
+            if said != {"Fn::GetAtt": [job.logical_id, name]}:
+                yield at(job, f"output {name} is {shown(said)}, expected the job's own")
+
+
+def _name(arn: str) -> str:
+    return arn.rpartition(":")[2]

@@ -53,18 +53,34 @@ def log_groups_are_encrypted(deployment: Deployment) -> Iterator[Violation]:
 
 @rule(
     id="stores.logs-kept",
-    requirement="Every log group says how long it keeps what it has: a month or longer.",
-    risk="Who looks into an incident finds nothing; what is kept for ever is nobody's plan.",
-    remedy="Set RetentionInDays to 30 or more.",
+    requirement="Every log group says how long it keeps what it has.",
+    risk="Absent means for ever, which is longer than anybody decided, or pays for.",
+    remedy="Set RetentionInDays.",
     step="W14",
     standards=also(LOGGED, prowler="cloudwatch_log_group_retention_policy_specific_days_enabled"),
 )
 def logs_are_kept(deployment: Deployment) -> Iterator[Violation]:
-    """Absent means for ever, which is longer than anybody decided."""
+    """Explicitly."""
+    for group in deployment.of_type(LOG_GROUP):
+        if group["RetentionInDays"] is None:
+            yield at(group, "RetentionInDays is absent", "RetentionInDays")
+
+
+@rule(
+    id="stores.logs-kept-a-month",
+    requirement="Every log group keeps what it has for a month or longer.",
+    risk="Who looks into an incident finds nothing.",
+    remedy="Set RetentionInDays to 30 or more.",
+    step="W14",
+    standards=LOGGED,
+    level="warning",
+)
+def logs_are_kept_for_a_month(deployment: Deployment) -> Iterator[Violation]:
+    """How long is for whoever deploys to say; less than a month is worth a word."""
     for group in deployment.of_type(LOG_GROUP):
         days = group["RetentionInDays"]
-        if days is None or int(days) < LEAST_RETENTION_DAYS:
-            yield at(group, f"RetentionInDays is {shown(days)}", "RetentionInDays")
+        if days is not None and int(days) < LEAST_RETENTION_DAYS:
+            yield at(group, f"RetentionInDays is {days}", "RetentionInDays")
 
 
 @rule(

@@ -244,11 +244,17 @@ class Deployment:
 
     @cached_property
     def _by_name(self) -> dict[str, Resource]:
+        """By ARN, and by what else only one resource is known by."""
         found: dict[str, Resource] = {}
+        shared: set[str] = set()
         for resource in self.resources:
-            for text in (resource.arn, resource.ref, resource.name):
-                found.setdefault(text, resource)
-        return found
+            for text in {resource.ref, resource.name} - {resource.arn}:
+                if text in found:
+                    shared.add(text)
+                found[text] = resource
+        for text in shared:
+            del found[text]
+        return {**found, **{each.arn: each for each in self.resources}}
 
     def of_type(self, *types: str) -> list[Resource]:
         """The resources of the types."""

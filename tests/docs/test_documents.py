@@ -14,6 +14,7 @@ import typer.main
 
 from customization.remedies import REMEDIES
 from finetune.main import app
+from review.rules import RULES
 from settings.schema import schema_at, settings_schema
 from tests.docs.documents import ROOT, Document, all_documents, read, table_rows
 from tools.deployments import Deployment, synthesised
@@ -114,6 +115,7 @@ def unknown_settings(found: Document) -> list[str]:
         for code in found.code()
         if re.fullmatch(rf"({'|'.join(SECTIONS)})\.[\w.]+", code)
         and code not in known
+        and code not in RULES
         and not (ROOT / code).exists()
     ]
 

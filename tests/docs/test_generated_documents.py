@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Callable
@@ -43,16 +42,8 @@ def changed(dev: Deployment) -> Callable[[Change], Deployment]:
     """The deployment of dev with its templates changed."""
 
     def make(change: Change) -> Deployment:
-        templates: Templates = copy.deepcopy(dict(dev.templates))
-        change(templates)
         return Deployment(
-            environment="dev",
-            templates=templates,
-            dependencies={
-                f"finetune-dev-{stack}": frozenset(f"finetune-dev-{each}" for each in needed)
-                for stack, needed in dev.dependencies.items()
-            },
-            prefix_lists=dev.prefix_lists,
+            environment="dev", model=dev.model.changed(change), prefix_lists=dev.prefix_lists
         )
 
     return make

@@ -170,7 +170,7 @@ def the_functions_are_set_as_the_settings_say(deployment: AppDeployment) -> list
     minutes = engine.follow_minutes
     for rule in deployment.of_type("AWS::Events::Rule"):
         if rule["ScheduleExpression"] is not None:
-            schedule = f"rate({minutes} minutes)"
+            schedule = "rate(1 hour)" if minutes == 60 else f"rate({minutes} minutes)"
             findings += _differs(f"{rule}: schedule", rule["ScheduleExpression"], schedule)
     periods = [
         each["MetricStat"].get("Period")

@@ -330,6 +330,10 @@ build = app.build_app
 def with_an_open_bucket(cdk_app, **arguments):
     build(cdk_app, **arguments)
     s3.Bucket(cdk_app.node.find_child("finetune-dev-storage"), "Open")
+    # The packs have no rule about endpoints: ours alone see this.
+    network = cdk_app.node.find_child("finetune-dev-network")
+    endpoint = network.node.find_child("KmsEndpoint").node.default_child
+    endpoint.add_property_override("PrivateDnsEnabled", False)
 app.build_app = with_an_open_bucket
 sys.exit(app.main())
 """
@@ -337,7 +341,7 @@ sys.exit(app.main())
 
 @pytest.fixture
 def weak_app(tmp_path: Path) -> Path:
-    """The app with a bucket that no pack likes."""
+    """The app with a bucket that no pack likes, and an endpoint that none looks at."""
     path = [str(ROOT), str(ROOT / "constructs"), str(ROOT / "lambda")]
     file = tmp_path / "weak.py"
     file.write_text(WEAK.format(path=path), encoding="utf-8")
@@ -357,7 +361,17 @@ def test_a_weakened_app_fails_under_plain_python(weak_app: Path, tmp_path: Path)
     )
     assert made.returncode == 1
     assert "AwsSolutions-S1" in made.stdout + made.stderr
+    assert "Acknowledge with 'finetune-review::endpoints.private-dns'" in made.stdout + made.stderr
+    assert "endpoints.private-dns" in _reported(tmp_path / "plain")
     assert "Traceback" not in made.stderr
+
+
+def _reported(folder: Path) -> set[str]:
+    """What our own plugin has put into the validation report."""
+    content = json.loads((folder / "validation-report.json").read_text(encoding="utf-8"))
+    (ours,) = [each for each in content["pluginReports"] if each["pluginName"] == "finetune-review"]
+    assert ours["conclusion"] == "failure"
+    return {violation["ruleName"] for violation in ours["violations"]}
 
 
 @pytest.mark.slow
@@ -365,3 +379,5 @@ def test_a_weakened_app_fails_under_the_cli(weak_app: Path, tmp_path: Path) -> N
     code, said = _cdk(folder=tmp_path / "cli", application=f"{sys.executable} {weak_app}")
     assert code == 1
     assert "AwsSolutions-S1" in said
+    assert "endpoints.private-dns" in said
+    assert "endpoints.private-dns" in _reported(tmp_path / "cli")

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from review.decisions.document import Kind, policy
+from review.decisions.document import UNRESOLVED, Kind, policy
 from review.decisions.errors import MalformedPolicyError
+from review.template.problems import Unresolved
 from tests.review.decisions.asking import ROLE, allow, ask, deny, document, of, role, world
 
 GOOD = allow()
@@ -53,6 +54,11 @@ def test_a_document_may_be_text_and_its_statement_alone() -> None:
         (document(allow(Resource="arn:aws:s3:::b/${aws:username")), "a variable is not closed"),
         (document(allow(Resource="arn:aws:s3:::b/${}")), "is none"),
         (document(allow(Condition=["x"])), "Condition is an object"),
+        (document(allow(Resource="arn:aws:s3:::<unresolved Bucket>/*")), "templates do not say"),
+        (
+            document(allow(Condition={"StringEquals": {"aws:SourceVpce": "<unresolved x>"}})),
+            "templates do not say",
+        ),
     ],
 )
 def test_what_is_malformed_is_refused(value: object, message: str) -> None:
@@ -104,6 +110,14 @@ def test_a_condition_that_means_nothing_is_refused(condition: dict[str, Any], me
 def test_a_principal_that_aws_has_not_is_refused(principal: object, message: str) -> None:
     with pytest.raises(MalformedPolicyError, match=message):
         parse(document(allow(Principal=principal)), Kind.RESOURCE)
+
+
+def test_what_the_template_model_cannot_resolve_is_refused() -> None:
+    stands_for = Unresolved.at("stack", "Bucket")
+    assert UNRESOLVED in stands_for
+    with pytest.raises(MalformedPolicyError, match="templates do not say"):
+        parse(document(allow(Resource=f"arn:aws:s3:::{stands_for}/*")))
+    parse(document(allow(Resource="arn:aws:s3:::Bucket/*")))
 
 
 def test_each_kind_has_its_own_elements() -> None:

@@ -54,6 +54,8 @@ def test_a_protection_that_a_setting_takes_away_names_it(dev: Deployment) -> Non
     found = {finding.id: finding for finding in run(without)}
     finding = found["decisions.job-reads-without-the-endpoint"]
     assert "storage.require_endpoint" in finding.fix
+    assert finding.level == "warning"
+    assert found["decisions.job-reads-without-tls"].level == "error"
 
 
 def _data_bucket(dev: Deployment) -> str:

@@ -74,11 +74,6 @@ def _export_a_subnet(template: dict[str, Any]) -> None:
     template["Outputs"]["It"] = {"Value": {"Ref": subnet}, "Export": {"Name": "it"}}
 
 
-def _everything_through_s3(dev: AppDeployment) -> AppDeployment:
-    everything = [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}]
-    return dev.put(ENDPOINT, "PolicyDocument.Statement", everything, where=S3)
-
-
 def _kms_itself(dev: AppDeployment) -> AppDeployment:
     role = next(r for r in dev.of_type(ROLE) if str(r["RoleName"]).startswith("AmazonBedrock-")).arn
     statement = {
@@ -132,8 +127,7 @@ _CHANGES: dict[str, dict[str, Change]] = {
                 ENDPOINT, "PolicyDocument.Statement.0.Resource", "*", **S3
             ),
         },
-        "endpoints.s3-scoped": {"all of S3": _everything_through_s3},
-        "groups.as-designed": {
+            "groups.as-designed": {
             "a port more": _put(
                 "AWS::EC2::SecurityGroupIngress", "FromPort", 0, Description="job to KMS"
             ),
@@ -317,7 +311,17 @@ _CHANGES: dict[str, dict[str, Change]] = {
         "resources.tagged-as-ours": {
             "untagged": _without("AWS::S3::Bucket", "Tags"),
         },
-        "resources.stacks-wait": {"the engine": _stack_without_waiting},
+        "resources.outputs-name-ours": {
+        "another bucket": lambda dev: dev.changed(
+            lambda templates: templates["finetune-dev-storage"]["Outputs"]["DataBucketName"].update(
+                Value="somebody-elses"
+            )
+        ),
+        "another job": lambda dev: dev.changed(
+            lambda templates: templates["finetune-dev-job-policy-review"]["Outputs"].pop("State")
+        ),
+    },
+    "resources.stacks-wait": {"the engine": _stack_without_waiting},
 }  # fmt: skip
 
 APP_TWINS = [
