@@ -515,9 +515,10 @@ def test_json_of_findings_has_the_keys_of_the_contract(tmp_path: Path) -> None:
         ("reserved-word", Words, "in_any", False),
     ],
 )
-def test_without_its_scan_the_fast_way_would_pass_bad_lines(  # noqa: PLR0917
+def test_without_its_scan_the_fast_way_would_pass_bad_lines(
+    *,
     kind: str,
-    module: Any,
+    module: object,
     scan: str,
     answer: bool,
     tmp_path: Path,
