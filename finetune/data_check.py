@@ -9,6 +9,9 @@ from finetune.data_model import Method, limits_for
 from finetune.progress import progress_bar
 from finetune.report import CommandError, ExitCode, Finding, Output, failure
 
+_GZIP = b"\x1f\x8b"
+"""How a gzip file begins; invocation logs are delivered so."""
+
 if TYPE_CHECKING:
     from trainingdata.check import FileCheck
     from trainingdata.limits import DataLimits
@@ -84,7 +87,9 @@ def check_one(
 
     Raises `CommandError` for a file that cannot be read.
     """
-    from trainingdata.check import FileChangedError, check_file  # noqa: PLC0415 loaded when used
+    from concurrent.futures import BrokenExecutor  # noqa: PLC0415 loaded when used
+
+    from trainingdata.check import FileChangedError, check_file  # noqa: PLC0415
 
     try:
         require_file(path)
@@ -109,6 +114,14 @@ def check_one(
             fix="check the path and its permissions",
             where={"file": str(path)},
         ) from error
+    except BrokenExecutor as error:
+        raise failure(
+            code=ExitCode.USAGE,
+            id="process-ended",
+            message="a process that checked a part of the file was ended from outside",
+            fix="see that there is memory left, and check the file again",
+            where={"file": str(path)},
+        ) from error
     except FileChangedError as error:
         raise failure(
             code=ExitCode.USAGE,
@@ -131,6 +144,15 @@ def require_file(path: Path) -> None:
             fix="check the path and its permissions; a pipe or a folder cannot be read",
             where={"file": str(path)},
         )
+    with path.open("rb") as file:
+        if file.read(2) == _GZIP:
+            raise failure(
+                code=ExitCode.USAGE,
+                id="compressed-file",
+                message="the file is compressed; Bedrock reads data sets as they are",
+                fix=f"decompress it: gunzip {path}",
+                where={"file": str(path)},
+            )
 
 
 def findings_of(path: Path, check: "FileCheck") -> list[Finding]:

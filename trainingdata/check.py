@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
 import zlib
 from array import array
 from collections.abc import Callable, Iterator
@@ -283,7 +284,7 @@ def _parts(
         yield here()
         return
     # Forked where that is safe: the others share what is loaded, and start at once.
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else None
+    method = "fork" if sys.platform == "linux" else None
     pool = ProcessPoolExecutor(
         workers,
         mp_context=multiprocessing.get_context(method),

@@ -125,6 +125,11 @@ class InvocationLogs:
     filters: Sequence[LogFilter] = ()
 
     @property
+    def folder(self) -> str:
+        """The prefix with its slash: `logs` would be that of `logs-of-others` too."""
+        return f"{self.prefix.rstrip('/')}/"
+
+    @property
     def config(self) -> dict[str, Any]:
         """`trainingDataConfig` of the request.
 
@@ -132,7 +137,7 @@ class InvocationLogs:
         """
         logs: dict[str, Any] = {
             "usePromptResponse": self.use_responses,
-            "invocationLogSource": {"s3Uri": f"s3://{self.bucket}/{self.prefix}"},
+            "invocationLogSource": {"s3Uri": f"s3://{self.bucket}/{self.folder}"},
         }
         conditions = [
             {"equals" if each.equal else "notEquals": {each.key: each.value}}
@@ -158,12 +163,11 @@ class InvocationLogs:
         """
         bucket = f"arn:{Stack.of(scope).partition}:s3:::{self.bucket}"
         ours = {"aws:ResourceAccount": Stack.of(scope).account}
-        folder = self.prefix if self.prefix.endswith("/") else f"{self.prefix}/"
         return [
             Allow(
                 sid="ReadInvocationLogs",
                 actions=["s3:GetObject"],
-                resources=[f"{bucket}/{folder}*"],
+                resources=[f"{bucket}/{self.folder}*"],
                 conditions={"StringEquals": ours},
                 wildcard="The folder of the logs in one bucket; the action reads objects.",
             ),
@@ -171,7 +175,7 @@ class InvocationLogs:
                 sid="ListInvocationLogs",
                 actions=["s3:ListBucket"],
                 resources=[bucket],
-                conditions={"StringEquals": ours, "StringLike": {"s3:prefix": [f"{folder}*"]}},
+                conditions={"StringEquals": ours, "StringLike": {"s3:prefix": [f"{self.folder}*"]}},
             ),
         ]
 

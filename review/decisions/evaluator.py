@@ -41,7 +41,8 @@ RCP_SERVICES: Final = frozenset(
 
 https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_rcps.html
 """
-_NO_UNSIGNED: Final = frozenset({"kms", "iam", "sts", "ec2", "bedrock", "dynamodb", "logs"})
+NO_UNSIGNED: Final = frozenset({"kms", "iam", "sts", "ec2", "bedrock", "dynamodb", "logs"})
+"""Services that take no request without a signature."""
 _GATEWAY_SERVICES: Final = frozenset({"s3", "dynamodb"})
 _NO_GUARDRAILS: Final = Guardrails()
 
@@ -188,7 +189,7 @@ class _Evaluation:
 
     def _impossible(self) -> str | None:
         who, service = self._principal.who, self._request.service
-        if who is Who.ANONYMOUS and service in _NO_UNSIGNED:
+        if who is Who.ANONYMOUS and service in NO_UNSIGNED:
             return f"{service} takes no unsigned request"
         if who is Who.ROOT and self._action.startswith("sts:assumerole"):
             return "an account's root cannot take a role"

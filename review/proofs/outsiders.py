@@ -8,6 +8,7 @@ from typing import Final
 import z3
 
 from review.decisions.document import Kind, Policy
+from review.decisions.evaluator import NO_UNSIGNED
 from review.decisions.request import Who
 from review.decisions.scene import Scene
 from review.proofs import encoding
@@ -40,11 +41,12 @@ def no_outsider(asking: Asking, scene: Scene) -> Iterator[Proof]:
     """Nobody of another account, nobody without credentials, no foreign identity provider."""
     for resource, arn, found in held_policies(scene):
         request = asking.symbols()
+        unsigned = () if _service(arn, found.kind) in NO_UNSIGNED else (Who.ANONYMOUS,)
         yield asking.prove(
             request,
             z3.Or(
                 z3.And(request.has_account, z3.Not(request.is_of(asking.account))),
-                request.is_a(Who.ANONYMOUS, Who.WEB_IDENTITY),
+                request.is_a(*unsigned, Who.WEB_IDENTITY),
             ),
             *_let_in(request, arn, found),
             claim=f"{resource} lets nobody in from outside the account",
@@ -109,9 +111,14 @@ def _let_in(request: Symbols, arn: str, found: Policy) -> list[z3.BoolRef]:
     ]
 
 
+def _service(arn: str, kind: Kind) -> str:
+    """The service of the actions that a policy decides about."""
+    return "sts" if kind is Kind.TRUST else arn.split(":")[2]
+
+
 def about(request: Symbols, arn: str, *, kind: Kind) -> list[z3.BoolRef]:
     """That the request is about a resource, or what is in it, by an action of its service."""
-    service = "sts" if kind is Kind.TRUST else arn.split(":")[2]
+    service = _service(arn, kind)
     inside = [literal(arn)]
     if service == "s3":
         inside.append((*literal(arn), "/", Wild.ONE, Wild.MANY))

@@ -33,6 +33,8 @@ from tests.data.samples import (
 )
 from trainingdata import lines as lines_module
 from trainingdata.findings import SHOWN_OF_EACH_KIND
+from trainingdata.formats import converse as converse_module
+from trainingdata.formats.base import Words
 from trainingdata.limits import DataLimits
 
 GOOD = dumped(converse())
@@ -504,3 +506,27 @@ def test_json_of_findings_has_the_keys_of_the_contract(tmp_path: Path) -> None:
         "message": "the line ends within a JSON value",
         "fix": found.fix,
     }
+
+
+@pytest.mark.parametrize(
+    ("kind", "module", "scan", "answer"),
+    [
+        ("duplicate-key", converse_module, "names_are_single", True),
+        ("reserved-word", Words, "in_any", False),
+    ],
+)
+def test_without_its_scan_the_fast_way_would_pass_bad_lines(
+    *,
+    kind: str,
+    module: object,
+    scan: str,
+    answer: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad = [bad for limits, bad in BAD[kind] if limits == NOVA]
+    lines = [dumped(one) if isinstance(one, dict) else one for one in bad]
+    content = b"\n".join([*lines, *good_lines("converse", 8)])
+    assert found_in(tmp_path, content).counts[kind] == len(lines)
+    monkeypatch.setattr(module, scan, lambda *_, **__: answer)
+    assert kind not in found_in(tmp_path, content).counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -173,6 +174,7 @@ def test_reinforcement_takes_chats(run: Run, folder: Path) -> None:
         (["check", "absent.jsonl", *MICRO], "unreadable-file"),
         (["check", ".", *MICRO], "unreadable-file"),
         (["check", "a.jsonl", "--validation", "absent", *MICRO], "unreadable-file"),
+        (["check", "a.jsonl.gz", *MICRO], "compressed-file"),
         (["check", "a.jsonl", "--model", "amazon.nova-mikro-v1:0:128k"], "unknown-model"),
         (["check", "a.jsonl", "--model", "amazon.nova-canvas-v1:0"], "unknown-format"),
         (["check", "a.jsonl", *MICRO, "--method", "reinforcement"], "unknown-format"),
@@ -194,6 +196,7 @@ def test_wrong_use_ends_with_2(run: Run, folder: Path, arguments: list[str], fin
     del folder
     write("a.jsonl", good())
     write("bad.json", [b"{"])
+    Path("a.jsonl.gz").write_bytes(gzip.compress(b"{}"))
     ended = run("data", *arguments, "--json")
     assert (ended.code, ended.ids(), ended.err) == (2, [finding], "")
     assert ended.answer["findings"][0]["fix"]
@@ -289,3 +292,46 @@ def test_show_prints_records_and_a_histogram(run: Run, folder: Path) -> None:
     assert sum(row["records"] for row in answer["lengths"]["histogram"]) == 2
     none = run("data", "show", "a.jsonl", *MICRO, "--records", "0", "--json").answer
     assert "short" not in json.dumps(none)
+
+
+def test_a_bar_is_shown_to_a_person_who_watches(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del folder
+    path = write("a.jsonl", good())
+    assert run("data", "check", path, *MICRO).err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "checking a.jsonl" in run("data", "check", path, *MICRO).err
+
+
+def test_a_process_that_is_killed_is_told(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415
+
+    del folder
+
+    def broken(**_: object) -> None:
+        raise BrokenProcessPool
+
+    monkeypatch.setattr("trainingdata.check.check_file", broken)
+    ended = run("data", "check", write("a.jsonl", good()), *MICRO, "--json")
+    assert (ended.code, ended.ids()) == (2, ["process-ended"])
+
+
+def test_a_file_that_changes_meanwhile_is_told(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainingdata import check  # noqa: PLC0415
+
+    path = write("a.jsonl", good())
+    absorb = check._absorb
+
+    def growing(*arguments: Any, **more: Any) -> None:
+        absorb(*arguments, **more)
+        (folder / "a.jsonl").write_bytes(b"{}")
+
+    monkeypatch.setattr(check, "_absorb", growing)
+    ended = run("data", "check", path, *MICRO, "--json")
+    assert (ended.code, ended.ids()) == (2, ["file-changed"])

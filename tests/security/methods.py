@@ -47,7 +47,7 @@ def _logs(job: Job) -> dict[str, Any]:
     assert logs is not None
     config: dict[str, Any] = {
         "usePromptResponse": logs.use_responses,
-        "invocationLogSource": {"s3Uri": f"s3://{logs.bucket}/{logs.prefix}"},
+        "invocationLogSource": {"s3Uri": f"s3://{logs.bucket}/{logs.prefix.rstrip('/')}/"},
     }
     conditions = [
         {"notEquals": {each.key: each.not_equals}}

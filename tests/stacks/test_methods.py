@@ -116,7 +116,7 @@ def test_the_requests_are_in_the_apis_own_words(methods: AppDeployment) -> None:
     assert request_of(methods, "distilled")["trainingDataConfig"] == {
         "invocationLogsConfig": {
             "usePromptResponse": True,
-            "invocationLogSource": {"s3Uri": "s3://logs-of-calls/bedrock/AWSLogs"},
+            "invocationLogSource": {"s3Uri": "s3://logs-of-calls/bedrock/AWSLogs/"},
             "requestMetadataFilters": {
                 "orAll": [{"equals": {"project": "support"}}, {"notEquals": {"stage": "test"}}]
             },
@@ -183,6 +183,15 @@ def test_fine_tuning_needs_no_permissions_of_methods(variant: VariantMaker) -> N
 
     assert plain.settings.jobs
     assert plain.where(MANAGED, **POLICY) == []
+
+
+def test_a_folder_of_logs_is_the_same_with_a_slash_and_without(variant: VariantMaker) -> None:
+    job = EVERY_METHOD["jobs"]["distilled"]
+    logs = {**job["invocation_logs"], "prefix": f"{job['invocation_logs']['prefix']}/"}
+    slashed = variant({"jobs": {"distilled": {**job, "invocation_logs": logs}}})
+
+    assert read_again(slashed, "distilled").digest == read_again(variant(JOBS), "distilled").digest
+    assert roles_may_do_only_this(slashed) == []
 
 
 def test_a_grader_by_name_is_the_accounts_own(methods: AppDeployment) -> None:

@@ -152,6 +152,7 @@ class Words:
 
     def __init__(self, words: tuple[str, ...]) -> None:
         self._before_colon = tuple(word[:-1] for word in words if word.endswith(":"))
+        self._last = frozenset(word[-1] for word in self._before_colon)
         others = [word for word in words if not word.endswith(":")]
         self._others = tuple(
             (first, tuple(word for word in others if word[0] == first))
@@ -164,12 +165,12 @@ class Words:
         A search for a single character is many times as fast as one for a word, and of the
         characters that words begin or end with, texts hold few.
         """
-        before_colon = self._before_colon
+        before_colon, last = self._before_colon, self._last
         for text in texts:
             find = text.find
             at = find(":") if before_colon else -1
             while at >= 0:
-                if text.endswith(before_colon, 0, at):
+                if text[at - 1] in last and text.endswith(before_colon, 0, at):
                     return True
                 at = find(":", at + 1)
             for first, others in self._others:
