@@ -18,7 +18,7 @@ if _NODE.exists():
 from aws_cdk import App  # noqa: E402
 
 from bedrock_finetuning.function_assets import FunctionAssetError  # noqa: E402
-from settings import SettingsError, load_settings, render  # noqa: E402
+from settings import Settings, SettingsError, load_settings, render  # noqa: E402
 from settings.cost import costs_of, in_one_line  # noqa: E402
 from settings.remarks import remarks as remarks_on_settings  # noqa: E402
 from stacks.environment import build_environment  # noqa: E402
@@ -30,7 +30,7 @@ DEFAULT_ENVIRONMENT = "dev"
 CONFIG = ROOT / "config"
 
 
-def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None:
+def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> Settings:
     """Adds the stacks of the chosen environment to the app, and the gates they must pass.
 
     The environment is the context value `environment`, or `FINETUNE_ENVIRONMENT`, or `dev`.
@@ -40,6 +40,9 @@ def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None
         directory: Where the settings files and the lock file of the datasets are.
         gates: Whether synth runs the nag packs; tests of one property do without.
 
+    Returns:
+        The settings that the stacks were made from.
+
     Raises:
         SettingsError: The settings are wrong; it holds every finding.
     """
@@ -47,6 +50,7 @@ def build_app(app: App, *, directory: Path = CONFIG, gates: bool = True) -> None
     build_environment(app, settings=settings)
     if gates:
         add_gates(app)
+    return settings
 
 
 def environment_of(app: App) -> str:
@@ -71,13 +75,12 @@ def new_app(*, outdir: str | None = None, **context: object) -> App:
     )
 
 
-def what_to_know(*, environment: str, directory: Path) -> Iterator[str]:
+def what_to_know(settings: Settings, *, directory: Path) -> Iterator[str]:
     """What is not wrong with the settings but should be known, and what they cost, by lines.
 
     Raises:
-        SettingsError: The settings, or the own prices beside them, are wrong.
+        SettingsError: The own prices beside the settings are wrong.
     """
-    settings = load_settings(environment=environment, directory=directory)
     for each in remarks_on_settings(settings):
         yield f"warning: {each.field}: {each.text} [{each.id}]\n  do: {each.fix}"
     yield in_one_line(costs_of(settings=settings, directory=directory))
@@ -89,8 +92,8 @@ def main() -> int:
     # As the command line reads it.
     directory = Path(os.environ.get("FINETUNE_CONFIG", CONFIG))
     try:
-        build_app(app, directory=directory)
-        to_know = list(what_to_know(environment=environment_of(app), directory=directory))
+        settings = build_app(app, directory=directory)
+        to_know = list(what_to_know(settings, directory=directory))
     except SettingsError as error:
         print(render(error), file=sys.stderr)
         return 2

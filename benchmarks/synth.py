@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import functools
 import json
 import os
 import platform
@@ -58,6 +57,10 @@ BARS: Final = (
 )
 
 
+JOBS: Final[Mapping[str, int]] = {"all gates, 1 job": 1, "all gates, 30 jobs": 30}
+"""How many jobs a kind has, where the benchmark decides it."""
+
+
 def settings(*, jobs: int) -> dict[str, Any]:
     """Settings with a number of jobs, and everything else as dev has it by default."""
     who = ["role/finetune-engineer"]
@@ -73,7 +76,7 @@ def lock_file() -> dict[str, Any]:
     """A lock file with the one data set that the jobs name."""
     check = {
         "version": "1",
-        "model_family": "amazon-nova",
+        "model_family": "amazon-nova-micro",
         "ok": True,
         "at": "2026-11-22T12:00:00Z",
     }
@@ -98,7 +101,7 @@ def synthesise(*, directory: Path, gates: bool) -> int:
         app.build_app(cdk_app, directory=directory, gates=False)
         cdk_app.synth()
         return 0
-    app.build_app = functools.partial(app.build_app, directory=directory)
+    os.environ["FINETUNE_CONFIG"] = str(directory)
     return app.main()
 
 
@@ -144,9 +147,23 @@ def measure(*, runs: int) -> dict[str, list[float]]:
                 elapsed = time.perf_counter() - start
                 if made.returncode != 0:
                     raise SystemExit(f"{kind} ended with {made.returncode}:\n{made.stderr}")
+                _check_jobs(kind, Path(environment["CDK_OUTDIR"]))
                 if turn:
                     seconds.setdefault(kind, []).append(elapsed)
     return seconds
+
+
+def _check_jobs(kind: str, out: Path) -> None:
+    """Stop when something else was synthesised than what is said to be measured.
+
+    Raises:
+        SystemExit: The manifest names another number of jobs.
+    """
+    wanted = JOBS.get(kind)
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+    found = sum("-job-" in name for name in manifest["artifacts"] if ".assets" not in name)
+    if wanted is not None and found != wanted:
+        raise SystemExit(f"{kind}: {found} jobs were synthesised, not {wanted}")
 
 
 def machine() -> dict[str, str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from benchmarks.synth import BARS, judged, report, settings
+from benchmarks.synth import BARS, _check_jobs, judged, lock_file, report, settings
+from settings import load_settings
 
 
 def _seconds(*, slow: float, fast: float) -> dict[str, list[float]]:
@@ -26,3 +30,19 @@ def test_a_missed_bar_is_told() -> None:
 def test_jobs_of_the_benchmark_are_all_different(jobs: int) -> None:
     made = settings(jobs=jobs)["jobs"]
     assert len({job["run"] for job in made.values()}) == jobs
+
+
+@pytest.mark.parametrize("jobs", [1, 30])
+def test_the_benchmarks_settings_are_right(jobs: int, tmp_path: Path) -> None:
+    (tmp_path / "dev.yaml").write_text(json.dumps(settings(jobs=jobs)), encoding="utf-8")
+    (tmp_path / "datasets.lock.json").write_text(json.dumps(lock_file()), encoding="utf-8")
+    assert len(load_settings(environment="dev", directory=tmp_path).jobs) == jobs
+
+
+def test_another_app_than_the_one_to_be_measured_is_noticed(tmp_path: Path) -> None:
+    stacks: dict[str, object] = {f"finetune-dev-job-{name}": {} for name in ("a", "b")}
+    manifest = json.dumps({"artifacts": {**stacks, "finetune-dev-job-a.assets": {}}})
+    (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+    with pytest.raises(SystemExit, match="2 jobs were synthesised, not 30"):
+        _check_jobs("all gates, 30 jobs", tmp_path)
+    _check_jobs("all gates, dev", tmp_path)
