@@ -47,9 +47,15 @@ def review(
         str | None,
         typer.Option(help="The Region to think of where the templates name none."),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="The approved access to compare with; without it that of review/baseline."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Review templates: structure, IAM decisions, and the rules of others, in one report.
+    """Review templates: structure, IAM decisions, proofs, new access, and the rules of others.
 
     Nothing is deployed, and no AWS is called. Exit codes: 0 nothing open, 1 findings, 2 unreadable
     input or wrong use.
@@ -59,6 +65,20 @@ def review(
         parts = _parts(only)
         if profile not in PROFILES:
             raise _usage("--profile", profile, PROFILES)
+        if baseline is not None and "access" not in parts:
+            raise failure(
+                code=ExitCode.USAGE,
+                id="usage",
+                message="--baseline is for the part access, which --only leaves out",
+                fix="add access to --only, or leave --baseline out",
+            )
+        if only is not None and "access" in parts and baseline is None and profile == "any":
+            raise failure(
+                code=ExitCode.USAGE,
+                id="usage",
+                message="--only access compares with a baseline, and none is named",
+                fix="name it with --baseline; `finetune approve` writes one",
+            )
         given = dict(_parameter(each) for each in parameter or [])
         try:
             report = review_paths(
@@ -67,6 +87,7 @@ def review(
                 only=parts,
                 parameters=given,
                 region=region,
+                baseline=baseline,
             )
         except UnreadableError as error:
             raise failure(
