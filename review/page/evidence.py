@@ -57,13 +57,26 @@ def evidence_of(rule: Rule, deployment: Deployment) -> Evidence:
     with told_of_reads(note):
         violations = tuple(rule(deployment))
     looks = [
-        Look(stack=stack, logical_id=logical_id, property=path, value=shown(resource[path]))
+        Look(stack=stack, logical_id=logical_id, property=path, value=shown(_value(resource, path)))
         for (stack, logical_id, path), resource in read.items()
     ]
     looks.sort(key=lambda each: (each.value == _ABSENT, each.stack, each.logical_id, each.property))
     return Evidence(
         rule=rule, violations=violations, looks=tuple(looks[:MOST]), more=len(looks[MOST:])
     )
+
+
+def _value(resource: Resource, path: str) -> Any:  # noqa: ANN401 - a piece of a template
+    """A property by its path, in which numbers are places in a list; or what stands beside them."""
+    here: Any = {**resource.attributes, **resource.properties}
+    for step in path.split("."):
+        if isinstance(here, Mapping):
+            here = here.get(step)
+        elif isinstance(here, list) and step.isdecimal() and int(step) < len(here):
+            here = here[int(step)]
+        else:
+            return None
+    return here
 
 
 _ABSENT: Final = "absent"

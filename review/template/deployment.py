@@ -91,14 +91,23 @@ class Resource:
     def __str__(self) -> str:
         return f"{self.type} {self.ref}"
 
+    def attribute(self, name: str) -> Any:  # noqa: ANN401 - a piece of a template
+        """What stands beside the properties, such as DeletionPolicy; None where it is absent."""
+        self.looked_at(name)
+        return self.attributes.get(name)
+
+    def looked_at(self, path: str) -> None:
+        """Tell whoever listens that something of this resource is read in another way."""
+        if (reader := _READER.get()) is not None:
+            reader(self, path)
+
     def grants(self, path: str) -> set[Grant]:
         """What the policy document at a path says; worked out once.
 
         Raises:
             MalformedPolicyError: As `policies.grants` does.
         """
-        if (reader := _READER.get()) is not None:
-            reader(self, path)  # also where it was worked out before
+        self.looked_at(path)  # also where it was worked out before
         known: dict[str, set[Grant]] = self.__dict__.setdefault("_grants", {})
         if path not in known:
             known[path] = grants(self[path] or {})

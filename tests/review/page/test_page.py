@@ -182,9 +182,13 @@ def test_every_rule_stands_under_its_step_with_its_standards(clean: str) -> None
     for rule in RULES.values():
         assert f'id="rule-{rule.id.replace(".", "-")}"' in controls
     standards = part(clean, "standards")
-    assert {each for rule in RULES.values() for each in rule.standards} <= {
-        each for rule in RULES.values() for each in rule.standards if each in standards
-    }
+    assert all(each in standards for rule in RULES.values() for each in rule.standards)
+
+
+def test_a_broken_rule_stands_out_in_its_step_and_its_standards(clean: str, broken: str) -> None:
+    assert 'class="broken"' not in clean
+    assert 'href="#rule-network-no-way-out" class="broken"' in part(broken, "standards")
+    assert "Gateway" in part(broken, "controls")
 
 
 def test_steps_and_risks_are_those_of_the_documents(clean: str) -> None:
