@@ -104,7 +104,7 @@ def test_the_answers_of_a_weakened_app_are_others(found_broken: dict[str, Any]) 
 
 def test_nobody_is_kept_out(found: dict[str, Any], found_broken: dict[str, Any]) -> None:
     """By axe's rules, contrast in both schemes among them, and on a telephone."""
-    none = {"light": [], "dark": [], "narrow": []}
+    none: dict[str, list[str]] = {"light": [], "dark": [], "narrow": []}
     assert (found["violations"], found_broken["violations"]) == (none, none)
 
 
