@@ -12,7 +12,7 @@ import typer
 from finetune.report import ExitCode, JsonOption, Output, failure, run_command
 from review.decisions.purposes import facts
 from review.proofs import baseline as baselines
-from review.template.assembly import load
+from review.template.assembly import Loaded, load
 from review.template.deployment import Deployment
 from review.template.errors import UnreadableError
 
@@ -50,6 +50,7 @@ def approve(
             raise _usage("--by", "must name somebody, got nothing")
         try:
             loaded = load(paths)
+            _require_known(loaded)
             file = baseline or _own_file(loaded.deployment)
             known = facts(loaded.deployment).get("environment")
             found = baselines.approve(
@@ -93,6 +94,25 @@ def approve(
         }
 
     run_command(command="approve", as_json=as_json, action=action)
+
+
+def _require_known(loaded: Loaded) -> None:
+    """Refuse to approve what nobody has seen.
+
+    Raises:
+        UnreadableError: Something of the templates is not known before they are deployed.
+    """
+    unknown = [each for each in loaded.problems if each.level == "error"]
+    if unknown:
+        first = unknown[0]
+        more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise UnreadableError(
+            f"the access cannot be approved: {first.message}{more}",
+            fix=f"{first.fix}; `finetune review` lists them all",
+            where=loaded.deployment.place(
+                stack=first.stack, logical_id=first.logical_id, path=first.property
+            ),
+        )
 
 
 def _own_file(deployment: Deployment) -> Path:

@@ -163,6 +163,20 @@ def test_a_place_that_cannot_be_written_ends_with_2(tmp_path: Path) -> None:
     assert "cannot be written" in said["findings"][0]["message"]
 
 
+def test_what_is_not_known_before_deployment_is_not_approved(tmp_path: Path) -> None:
+    file = theirs(tmp_path, "s3:GetObject")
+    content = json.loads(file.read_text(encoding="utf-8"))
+    (policy,) = content["Resources"]["Role"]["Properties"]["Policies"]
+    policy["PolicyDocument"]["Statement"][0]["Resource"] = {"Fn::ImportValue": "elsewhere"}
+    write_template(tmp_path, content)
+    target = tmp_path / "x.json"
+    code, said = run("approve", file, "--because", BECAUSE, "--by", "x", "--baseline", target)
+    assert code == 2
+    assert "cannot be approved" in said["findings"][0]["message"]
+    assert said["findings"][0]["where"]["logical_id"] == "Role"
+    assert not target.exists()
+
+
 def test_a_policy_that_nobody_understands_is_not_approved(tmp_path: Path) -> None:
     file = theirs(tmp_path, "s3:GetObject")
     file.write_text(file.read_text().replace('"Allow"', '"Permit"'), encoding="utf-8")
