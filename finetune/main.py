@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "rehearse": "finetune.rehearse:rehearse",
     "review": "finetune.review:review",
+    "approve": "finetune.approve:approve",
     "data": "finetune.data_commands:app",
     "jobs": "finetune.job_commands:jobs",
     "watch": "finetune.job_commands:watch",

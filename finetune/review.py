@@ -1,6 +1,6 @@
 """`finetune review`: the security gate over templates, ours or somebody else's."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -18,6 +18,7 @@ from review.report import Report
 from review.rules import Profile
 from review.run import PARTS, Part
 from review.run import review as review_paths
+from review.sarif import sarif_text
 from review.template.errors import UnreadableError
 
 PROFILES = ("app", "any")
@@ -47,9 +48,22 @@ def review(
         str | None,
         typer.Option(help="The Region to think of where the templates name none."),
     ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(
+            help="The approved access to compare with; without it that of review/baseline."
+        ),
+    ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write the reviewer's page to this file: one file, no network."),
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option(help="Write the findings to this file as SARIF 2.1.0.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Review templates: structure, IAM decisions, and the rules of others, in one report.
+    """Review templates: structure, IAM decisions, proofs, new access, and the rules of others.
 
     Nothing is deployed, and no AWS is called. Exit codes: 0 nothing open, 1 findings, 2 unreadable
     input or wrong use.
@@ -59,6 +73,20 @@ def review(
         parts = _parts(only)
         if profile not in PROFILES:
             raise _usage("--profile", profile, PROFILES)
+        if baseline is not None and "access" not in parts:
+            raise failure(
+                code=ExitCode.USAGE,
+                id="usage",
+                message="--baseline is for the part access, which --only leaves out",
+                fix="add access to --only, or leave --baseline out",
+            )
+        if only is not None and "access" in parts and baseline is None and profile == "any":
+            raise failure(
+                code=ExitCode.USAGE,
+                id="usage",
+                message="--only access compares with a baseline, and none is named",
+                fix="name it with --baseline; `finetune approve` writes one",
+            )
         given = dict(_parameter(each) for each in parameter or [])
         try:
             report = review_paths(
@@ -67,6 +95,7 @@ def review(
                 only=parts,
                 parameters=given,
                 region=region,
+                baseline=baseline,
             )
         except UnreadableError as error:
             raise failure(
@@ -77,15 +106,45 @@ def review(
                 where=error.where,
             ) from error
         _say(output, report)
+        written = _write(output, report, html=html, sarif=sarif)
         if not report.ok:
             raise CommandError(
-                code=ExitCode.FINDINGS, findings=report.findings, result=report.as_json()
+                code=ExitCode.FINDINGS, findings=report.findings, result=report.as_json() | written
             )
         for finding in report.findings:
             output.add(finding)
-        return report.as_json()
+        return report.as_json() | written
 
     run_command(command="review", as_json=as_json, action=action)
+
+
+def _write(
+    output: Output, report: Report, *, html: Path | None, sarif: Path | None
+) -> dict[str, str]:
+    """Write what is asked for, and tell where it is."""
+    made: dict[str, tuple[Path, Callable[[], str]]] = {}
+    if html is not None:
+        made["html"] = html, lambda: _page(report)
+    if sarif is not None:
+        made["sarif"] = sarif, lambda: sarif_text(report)
+    for file, text in made.values():
+        try:
+            file.write_text(text(), encoding="utf-8")
+        except OSError as error:
+            raise failure(
+                code=ExitCode.USAGE,
+                id="file.not-written",
+                message=f"{file} cannot be written: {error.strerror or error}",
+                fix="name a file in a folder that is there and can be written",
+            ) from error
+        output.say(f"written to {file}")
+    return {name: str(file) for name, (file, _) in made.items()}
+
+
+def _page(report: Report) -> str:
+    from review.page import render  # noqa: PLC0415 - most reviews write no page
+
+    return render(report)
 
 
 def _parts(only: str | None) -> tuple[Part, ...]:

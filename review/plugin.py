@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 import jsii
 from aws_cdk import (
@@ -21,6 +22,11 @@ from review.run import Part, review
 from review.template.errors import UnreadableError
 
 NAME = "finetune-review"
+AT_SYNTH: Final[tuple[Part, ...]] = ("structure", "decisions", "proofs")
+"""The packs have plugins of their own; what is new may well be synthesised before it is approved.
+
+The proofs take one to two seconds of the processor.
+"""
 
 
 @jsii.implements(IPolicyValidationPlugin)
@@ -29,12 +35,10 @@ class ReviewPlugin:
 
     Args:
         profile: `app` for this app; `any` for others that fine-tune on Bedrock.
-        only: The parts to do; the packs have plugins of their own.
+        only: The parts to do.
     """
 
-    def __init__(
-        self, *, profile: Profile = "app", only: Sequence[Part] = ("structure", "decisions")
-    ) -> None:
+    def __init__(self, *, profile: Profile = "app", only: Sequence[Part] = AT_SYNTH) -> None:
         self._profile: Profile = profile
         self._only = tuple(only)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from review.findings import Finding, Level
 from review.others.acknowledgements import Acknowledged
+from review.record import Record
 
 _LEVELS: Final[Sequence[Level]] = ("error", "warning", "note")
 
@@ -34,15 +35,17 @@ class Report:
     acknowledged: tuple[Taken, ...]
     profile: str
     parts: tuple[str, ...]
-    """What was asked for: `structure`, `decisions`, `packs`."""
+    """What was asked for: `structure`, `decisions`, `proofs`, `access`, `packs`."""
     checks: Mapping[str, int] = field(default_factory=dict)
-    """How many rules or decisions each part has tried."""
+    """How many rules, decisions, proofs or comparisons each part has tried."""
     stacks: int = 0
     resources: int = 0
     folded: int = 0
     """How many findings said what another said already."""
     seconds: Mapping[str, float] = field(default_factory=dict)
     """How long reading and each part took."""
+    record: Record | None = field(default=None, compare=False, repr=False)
+    """How it came to that."""
 
     @property
     def ok(self) -> bool:

@@ -11,7 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal, get_args
 
-from review.decisions.run import decision_findings
+from review.decisions.purposes import facts
+from review.decisions.run import ask_all
+from review.decisions.run import findings_of as findings_of_decisions
+from review.decisions.stage import Stage
 from review.findings import Finding
 from review.others.acknowledgements import Acknowledged, acknowledged
 from review.others.acknowledgements import divide as divide_others
@@ -19,13 +22,18 @@ from review.others.finding import Remark, ToolError
 from review.others.guard_engine import guard_remarks
 from review.others.lint import Linting
 from review.others.packs import pack_remarks
+from review.proofs import baseline as baselines
+from review.proofs.run import findings_of as findings_of_proofs
+from review.proofs.run import prove_all
+from review.record import Record
 from review.report import Report, divide, fold, order
 from review.rules import Profile, rules_of
 from review.template.assembly import Loaded, load
 from review.template.deployment import Deployment
+from review.template.errors import UnreadableError
 from review.template.problems import Problem
 
-Part = Literal["structure", "decisions", "packs"]
+Part = Literal["structure", "decisions", "proofs", "access", "packs"]
 PARTS: Final[tuple[Part, ...]] = get_args(Part)
 
 
@@ -36,6 +44,7 @@ def review(
     only: Sequence[Part] = PARTS,
     parameters: Mapping[str, str] | None = None,
     region: str | None = None,
+    baseline: Path | None = None,
 ) -> Report:
     """Review what templates would deploy.
 
@@ -45,15 +54,20 @@ def review(
         only: The parts to do.
         parameters: Values of parameters, for every stack that has one of the name.
         region: What `AWS::Region` stands for where nobody names a Region.
+        baseline: The approved access to compare with; without it, in `app`, the one in version
+            control for the environment of the templates.
 
     Raises:
-        UnreadableError: As `review.template.assembly.load` does.
+        UnreadableError: As `review.template.assembly.load` does, or the baseline is none, or of
+            another environment.
     """
     clock = _Clock()
     with clock.measures("reading"):
         loaded = load(paths, parameters=parameters, region=region)
     folder = paths[0] if len(paths) == 1 and paths[0].is_dir() else None
-    return review_loaded(loaded, profile=profile, only=only, folder=folder, clock=clock)
+    return review_loaded(
+        loaded, profile=profile, only=only, folder=folder, clock=clock, baseline=baseline
+    )
 
 
 def review_loaded(
@@ -63,6 +77,7 @@ def review_loaded(
     only: Sequence[Part] = PARTS,
     folder: Path | None = None,
     clock: _Clock | None = None,
+    baseline: Path | None = None,
 ) -> Report:
     """Review what was read.
 
@@ -72,18 +87,25 @@ def review_loaded(
         only: As `review` takes it.
         folder: What synth wrote, whose report says what was found on the tree only.
         clock: Holds the times.
+        baseline: As `review` takes it.
+
+    Raises:
+        UnreadableError: The baseline is none, or of another environment.
     """
     clock = clock or _Clock()
     deployment = loaded.deployment
     taken = list(acknowledged(deployment))
     found = [_of_problem(deployment, each) for each in loaded.problems]
+    record = Record(deployment=deployment, profile=profile)
+    if "access" in only:
+        record.baseline_file, record.baseline = _baseline(record, baseline)
     checks: dict[str, int] = {}
     # The linter works in a process of its own while the others do.
     linting = Linting(deployment) if "packs" in only else None
     try:
         for part in (each for each in PARTS if each in only and each != "packs"):
             with clock.measures(part):
-                findings, checks[part] = _OURS[part](deployment, profile)
+                findings, checks[part] = _OURS[part](record)
                 found += findings
         if linting is not None:
             with clock.measures("packs"):
@@ -103,6 +125,7 @@ def review_loaded(
         resources=len(deployment.resources),
         folded=count,
         seconds=clock.seconds,
+        record=record,
     )
 
 
@@ -123,9 +146,65 @@ def structure_findings(deployment: Deployment, profile: Profile) -> tuple[list[F
     return found, len(rules)
 
 
-_OURS: Final[dict[Part, Callable[[Deployment, Profile], tuple[list[Finding], int]]]] = {
-    "structure": structure_findings,
-    "decisions": decision_findings,
+def _structure(record: Record) -> tuple[list[Finding], int]:
+    return structure_findings(record.deployment, record.profile)
+
+
+def _decisions(record: Record) -> tuple[list[Finding], int]:
+    stage = Stage(record.deployment)
+    record.asked = ask_all(stage, record.profile)
+    return findings_of_decisions(stage, record.asked), len(record.asked)
+
+
+def _proofs(record: Record) -> tuple[list[Finding], int]:
+    record.proofs = prove_all(record.deployment, record.profile)
+    return findings_of_proofs(record.deployment, record.proofs), len(record.proofs)
+
+
+def _access(record: Record) -> tuple[list[Finding], int]:
+    if record.baseline is None:
+        if record.profile == "any":
+            return [], 0
+        none = Finding(
+            id="access.no-baseline",
+            level="note",
+            message="nobody has approved the access of these templates, so what is new in them is "
+            "not told",
+            fix="approve it with `finetune approve`, or name what was approved with --baseline",
+        )
+        return [none], 0
+    record.access, count = baselines.access_findings(record.deployment, record.baseline)
+    return record.access, count
+
+
+def _baseline(record: Record, named: Path | None) -> tuple[Path | None, baselines.Baseline | None]:
+    """The access to compare with, and its file.
+
+    Raises:
+        UnreadableError: It cannot be read, or is of another environment.
+    """
+    environment = facts(record.deployment).get("environment")
+    file = named
+    if file is None and record.profile == "app" and environment is not None:
+        file = baselines.committed(environment)
+    if file is None:
+        return None, None
+    found = baselines.read(file)
+    if environment is not None and found.environment != environment:
+        raise UnreadableError(
+            f"{file.name} holds the access of the environment {found.environment!r}, and the "
+            f"templates are of {environment!r}",
+            fix="name the baseline of that environment, or approve one with `finetune approve`",
+            where={"file": str(file)},
+        )
+    return file, found
+
+
+_OURS: Final[dict[Part, Callable[[Record], tuple[list[Finding], int]]]] = {
+    "structure": _structure,
+    "decisions": _decisions,
+    "proofs": _proofs,
+    "access": _access,
 }
 
 

@@ -87,8 +87,13 @@ def decision_findings(
     """
     stage = Stage(deployment, of=of)
     asked = ask_all(stage, profile)
+    return findings_of(stage, asked), len(asked)
+
+
+def findings_of(stage: Stage, asked: list[Asked]) -> list[Finding]:
+    """What does not come out as the table says."""
     found = [_of_answer(stage, each.answer) for each in asked if each.answer and not each.holds]
-    return [*found, *_of_the_others(asked)], len(asked)
+    return [*found, *_of_the_others(asked)]
 
 
 def run(deployment: Deployment, profile: Profile = "app") -> list[Finding]:

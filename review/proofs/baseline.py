@@ -55,8 +55,16 @@ class Baseline(BaseModel):
     """What the security groups let through."""
 
 
-def approve(deployment: Deployment, *, by: str, because: str) -> Baseline:
+def approve(
+    deployment: Deployment, *, by: str, because: str, environment: str | None = None
+) -> Baseline:
     """The baseline that takes a deployment for right.
+
+    Args:
+        deployment: The templates.
+        by: Who takes it for right.
+        because: Why.
+        environment: What the templates are of, where they do not say it.
 
     Raises:
         UnreadableError: It has a policy that is not understood, or does not say its environment.
@@ -68,7 +76,7 @@ def approve(deployment: Deployment, *, by: str, because: str) -> Baseline:
             f"the access cannot be approved: {error}", fix="correct the policy first"
         ) from error
     return Baseline(
-        environment=environment_name(deployment),
+        environment=environment or environment_name(deployment),
         approved=Approval(by=by, at=datetime.now(tz=UTC).replace(microsecond=0), because=because),
         policies={key: document(each.policies) for key, each in held.items()},
         traffic=tuple(sorted(_traffic(deployment))),
@@ -88,6 +96,13 @@ def environment_name(deployment: Deployment) -> str:
             fix="review what `cdk synth` of this app wrote, or name a file with --baseline",
         )
     return name
+
+
+def committed(environment: str) -> Path | None:
+    """The file in version control for an environment; None where nothing was approved yet."""
+    # A name from somebody's template leads nowhere else.
+    file = FOLDER / f"{Path(environment).name}.json"
+    return file if file.is_file() else None
 
 
 def save(baseline: Baseline, file: Path) -> None:

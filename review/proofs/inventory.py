@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from review.decisions.document import Kind, Names, Policy, Statement
+from review.decisions.document import Kind, Names, Policy, Statement, policy
 from review.decisions.patterns import Text
 from review.decisions.scene import Scene
 from review.proofs.insiders import roles
@@ -54,19 +54,29 @@ def inventory(scene: Scene) -> Iterator[Held]:
         )
     for resource in scene.deployment.of_type("AWS::EC2::VPCEndpoint"):
         endpoint = scene.world.endpoints[resource.ref]
-        if endpoint.policy is not None:
-            yield Held(
-                owner=resource.ref,
-                kind=Kind.ENDPOINT,
-                policies=(endpoint.policy,),
-                resource=resource,
-                path="PolicyDocument",
-            )
+        yield Held(
+            owner=resource.ref,
+            kind=Kind.ENDPOINT,
+            policies=(endpoint.policy or _ANYTHING_THROUGH,),
+            resource=resource,
+            path="PolicyDocument",
+        )
+
+
+_ANYTHING_THROUGH: Final = policy(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    },
+    name="the policy of an endpoint that is given none",
+    kind=Kind.ENDPOINT,
+)
+"""https://docs.aws.amazon.com/vpc/latest/privatelink/vpc-endpoints-access.html"""
 
 
 def document(policies: Iterable[Policy]) -> dict[str, Any]:
     """Policies as one document that says the same, its statements in an order of their own."""
-    statements = [_statement(each) for policy in policies for each in policy.statements]
+    statements = [_statement(each) for held in policies for each in held.statements]
     return {
         "Version": "2012-10-17",
         "Statement": sorted(statements, key=lambda each: repr(sorted(each.items(), key=str))),

@@ -150,8 +150,13 @@ _NOT_UNDERSTOOD: Final = (AttributeError, IndexError, KeyError, TypeError, Value
 def proof_findings(deployment: Deployment, profile: Profile) -> tuple[list[Finding], int]:
     """What could not be proven, and how many proofs there were to make."""
     proofs = prove_all(deployment, profile)
+    return findings_of(deployment, proofs), len(proofs)
+
+
+def findings_of(deployment: Deployment, proofs: Sequence[Proof]) -> list[Finding]:
+    """What could not be proven."""
     by_id = {each.id: each for each in QUESTIONS}
-    found = [
+    return [
         Finding(
             id=each.question,
             level="error",
@@ -162,7 +167,6 @@ def proof_findings(deployment: Deployment, profile: Profile) -> tuple[list[Findi
         for each in proofs
         if not each.holds
     ]
-    return found, len(proofs)
 
 
 def _where(deployment: Deployment, proof: Proof) -> dict[str, str | int]:

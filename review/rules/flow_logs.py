@@ -87,5 +87,5 @@ def all_traffic_is_logged(deployment: Deployment) -> Iterator[Violation]:
             },
             also={"Tags"},
         )
-        if not log.attributes.get("DependsOn"):
+        if not log.attribute("DependsOn"):
             yield at(log, "does not wait for the permission to write")

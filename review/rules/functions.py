@@ -288,7 +288,7 @@ def functions_start_after_their_permissions(deployment: Deployment) -> Iterator[
     policies = deployment.of_type(*POLICY_TYPES)
     for runner in deployment.of_type(FUNCTION, "AWS::StepFunctions::StateMachine"):
         role = str(runner["Role"] or runner["RoleArn"]).rsplit("/", maxsplit=1)[-1]
-        waits_for = many(runner.attributes.get("DependsOn"))
+        waits_for = many(runner.attribute("DependsOn"))
         for policy in policies:
             if (
                 policy.stack == runner.stack

@@ -56,6 +56,8 @@ def job_requests(deployment: Deployment) -> list[JobRequest]:
         ]
         deployment.__dict__["_job_requests"] = known
     found: list[JobRequest] = known
+    for each in found:
+        each.resource.looked_at(each.path)
     return found
 
 

@@ -33,7 +33,7 @@ POLICIES: Final = ("DeletionPolicy", "UpdateReplacePolicy")
 def what_is_kept_is_decided(deployment: Deployment) -> Iterator[Violation]:
     """Both stand in the template: the default differs by how the stack is deleted."""
     for resource in deployment.of_type(*RETAINED_TYPES):
-        said = [resource.attributes.get(name) for name in POLICIES]
+        said = [resource.attribute(name) for name in POLICIES]
         if None in said or said[0] != said[1]:
             yield at(resource, f"{' and '.join(POLICIES)} are {shown(said)}", POLICIES[0])
 
@@ -50,7 +50,7 @@ def keys_outlive_what_they_encrypt(deployment: Deployment) -> Iterator[Violation
     """For what names the key in its own properties."""
     keys = {name: key for key in deployment.of_type("AWS::KMS::Key") for name in (key.arn, key.ref)}
     for resource in deployment.of_type(*RETAINED_TYPES):
-        if not str(resource.attributes.get("DeletionPolicy")).startswith("Retain"):
+        if not str(resource.attribute("DeletionPolicy")).startswith("Retain"):
             continue
         rules = resource["BucketEncryption.ServerSideEncryptionConfiguration"]
         names = [
@@ -62,7 +62,7 @@ def keys_outlive_what_they_encrypt(deployment: Deployment) -> Iterator[Violation
             ),
         ]
         for key in {keys[name].ref: keys[name] for name in names if name in keys}.values():
-            if key.attributes.get("DeletionPolicy") != "Retain":
+            if key.attribute("DeletionPolicy") != "Retain":
                 yield at(key, f"goes with its stack, and {resource} stays", "DeletionPolicy")
 
 
@@ -84,7 +84,7 @@ def keeps_what_the_settings_keep(deployment: Deployment) -> Iterator[Violation]:
         yield of_the_whole(f"data, keys, logs and state are set to {common}")
     for resource in kept:
         for when in POLICIES:
-            found = resource.attributes.get(when)
+            found = resource.attribute(when)
             if found != common:
                 yield at(resource, f"{when} is {shown(found)}, most have {common}", when)
     # What is not data goes: a job that is kept would never hear that its stack is gone.
@@ -106,7 +106,5 @@ def keeps_what_the_settings_keep(deployment: Deployment) -> Iterator[Violation]:
 
 
 def _common(resources: list[Resource]) -> str:
-    found = Counter(
-        str(resource.attributes.get(when)) for resource in resources for when in POLICIES
-    )
+    found = Counter(str(resource.attribute(when)) for resource in resources for when in POLICIES)
     return found.most_common(1)[0][0] if found else "Delete"

@@ -158,7 +158,7 @@ def unexpected_properties(
     """
     passed_over = set(also)
     for name in sorted({*resource.properties, *expected} - passed_over):
-        found = resource.properties.get(name)
+        found = resource[name]
         wanted = expected.get(name)
         if unordered(found) != unordered(wanted):
             yield at(resource, f"{name} is {shown(found)}, expected {shown(wanted)}", name)

@@ -84,6 +84,7 @@ def statements(resource: Resource, *paths: str) -> Iterator[Statement]:
     """
     for path, document in _documents(resource.properties, ""):
         if not paths or path.rsplit(".", maxsplit=1)[-1] in paths:
+            resource.looked_at(path)
             for statement in many(document.get("Statement")):
                 if isinstance(statement, Mapping):
                     yield _statement(resource, path, statement)

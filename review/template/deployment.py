@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Self
@@ -32,7 +34,21 @@ __all__ = [
     "Template",
     "Unresolved",
     "UnresolvedError",
+    "told_of_reads",
 ]
+
+
+_READER: ContextVar[Callable[[Resource, str], None] | None] = ContextVar("_READER", default=None)
+
+
+@contextmanager
+def told_of_reads(reader: Callable[[Resource, str], None]) -> Iterator[None]:
+    """While the body runs, tell of every property that is read: what, and its dotted path."""
+    token = _READER.set(reader)
+    try:
+        yield
+    finally:
+        _READER.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +79,8 @@ class Resource:
 
     def __getitem__(self, path: str) -> Any:  # noqa: ANN401 - a piece of a template
         """A property by its dotted path; None where it is absent."""
+        if (reader := _READER.get()) is not None:
+            reader(self, path)
         value: Any = self.properties
         for part in path.split("."):
             if not isinstance(value, Mapping) or part not in value:
@@ -73,12 +91,23 @@ class Resource:
     def __str__(self) -> str:
         return f"{self.type} {self.ref}"
 
+    def attribute(self, name: str) -> Any:  # noqa: ANN401 - a piece of a template
+        """What stands beside the properties, such as DeletionPolicy; None where it is absent."""
+        self.looked_at(name)
+        return self.attributes.get(name)
+
+    def looked_at(self, path: str) -> None:
+        """Tell whoever listens that something of this resource is read in another way."""
+        if (reader := _READER.get()) is not None:
+            reader(self, path)
+
     def grants(self, path: str) -> set[Grant]:
         """What the policy document at a path says; worked out once.
 
         Raises:
             MalformedPolicyError: As `policies.grants` does.
         """
+        self.looked_at(path)  # also where it was worked out before
         known: dict[str, set[Grant]] = self.__dict__.setdefault("_grants", {})
         if path not in known:
             known[path] = grants(self[path] or {})

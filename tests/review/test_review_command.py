@@ -156,7 +156,7 @@ def test_what_cannot_be_read_ends_with_2_soon_and_with_an_explanation(
     ("arguments", "said"),
     [
         (("--profile", "ours"), "--profile takes app, any, got 'ours'"),
-        (("--only", "structure,nothing"), "--only takes structure, decisions, packs"),
+        (("--only", "structure,nothing"), "--only takes structure, decisions, proofs"),
         (("--parameter", "name"), "--parameter takes NAME=VALUE, got 'name'"),
     ],
 )

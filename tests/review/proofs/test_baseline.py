@@ -121,6 +121,16 @@ def test_a_role_that_comes_is_new_access(dev: AppDeployment, approved: Baseline)
     assert "ec2.amazonaws.com may sts:assumerole" in finding.message
 
 
+def test_an_endpoint_that_loses_its_policy_is_new_access(
+    dev: AppDeployment, approved: Baseline
+) -> None:
+    """AWS gives an endpoint without one a policy that lets everything through."""
+    changed = dev.without("AWS::EC2::VPCEndpoint", "PolicyDocument")
+    found = [each for each in _news(changed, approved) if each.level == "error"]
+    assert len(found) == len(dev.of_type("AWS::EC2::VPCEndpoint"))
+    assert all("everybody may * on * by the endpoint policy" in each.message for each in found)
+
+
 def test_a_way_through_the_network_is_new_access(dev: AppDeployment, approved: Baseline) -> None:
     def change(properties: dict[str, Any]) -> None:
         properties["IpProtocol"] = "-1"
