@@ -5,16 +5,16 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from finetune.report import ExitCode, JsonOption, Output, failure, run_command
-from review.decisions.purposes import facts
-from review.proofs import baseline as baselines
-from review.template.assembly import Loaded, load
-from review.template.deployment import Deployment
 from review.template.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from review.template.assembly import Loaded
+    from review.template.deployment import Deployment
 
 
 def approve(
@@ -43,6 +43,11 @@ def approve(
     """
 
     def action(output: Output) -> Mapping[str, object]:
+        # Help does without these.
+        from review.decisions.purposes import facts  # noqa: PLC0415
+        from review.proofs import baseline as baselines  # noqa: PLC0415
+        from review.template.assembly import load  # noqa: PLC0415
+
         if not because.strip():
             raise _usage("--because", "must say why the access is right, got nothing")
         name, said_by = (by, "--by") if by is not None else _whoever()
@@ -96,7 +101,7 @@ def approve(
     run_command(command="approve", as_json=as_json, action=action)
 
 
-def _require_known(loaded: Loaded) -> None:
+def _require_known(loaded: "Loaded") -> None:
     """Refuse to approve what nobody has seen.
 
     Raises:
@@ -115,12 +120,14 @@ def _require_known(loaded: Loaded) -> None:
         )
 
 
-def _own_file(deployment: Deployment) -> Path:
+def _own_file(deployment: "Deployment") -> Path:
     """Where the baseline of the templates' environment belongs.
 
     Raises:
         UnreadableError: They do not say their environment.
     """
+    from review.proofs import baseline as baselines  # noqa: PLC0415 - help does without
+
     name = baselines.environment_name(deployment)
     return baselines.FOLDER / f"{Path(name).name}.json"
 

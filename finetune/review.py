@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -14,12 +14,12 @@ from finetune.report import (
     failure,
     run_command,
 )
-from review.report import Report
-from review.rules import Profile
-from review.run import PARTS, Part
-from review.run import review as review_paths
-from review.sarif import sarif_text
+from review.parts import PARTS, Part
 from review.template.errors import UnreadableError
+
+if TYPE_CHECKING:
+    from review.report import Report
+    from review.rules import Profile
 
 PROFILES = ("app", "any")
 
@@ -88,6 +88,8 @@ def review(
                 fix="name it with --baseline; `finetune approve` writes one",
             )
         given = dict(_parameter(each) for each in parameter or [])
+        from review.run import review as review_paths  # noqa: PLC0415 - help does without
+
         try:
             report = review_paths(
                 paths,
@@ -119,14 +121,14 @@ def review(
 
 
 def _write(
-    output: Output, report: Report, *, html: Path | None, sarif: Path | None
+    output: Output, report: "Report", *, html: Path | None, sarif: Path | None
 ) -> dict[str, str]:
     """Write what is asked for, and tell where it is."""
     made: dict[str, tuple[Path, Callable[[], str]]] = {}
     if html is not None:
         made["html"] = html, lambda: _page(report)
     if sarif is not None:
-        made["sarif"] = sarif, lambda: sarif_text(report)
+        made["sarif"] = sarif, lambda: _log(report)
     for file, text in made.values():
         try:
             file.write_text(text(), encoding="utf-8")
@@ -141,10 +143,16 @@ def _write(
     return {name: str(file) for name, (file, _) in made.items()}
 
 
-def _page(report: Report) -> str:
+def _page(report: "Report") -> str:
     from review.page import render  # noqa: PLC0415 - most reviews write no page
 
     return render(report)
+
+
+def _log(report: "Report") -> str:
+    from review.sarif import sarif_text  # noqa: PLC0415 - most reviews write none
+
+    return sarif_text(report)
 
 
 def _parts(only: str | None) -> tuple[Part, ...]:
@@ -178,7 +186,7 @@ def _usage(option: str, got: str, allowed: tuple[Any, ...]) -> CommandError:
     )
 
 
-def _say(output: Output, report: Report) -> None:
+def _say(output: Output, report: "Report") -> None:
     counts = report.counts()
     looked = f"{report.resources} resources in {report.stacks} stacks"
     tried = ", ".join(f"{number} of {part}" for part, number in report.checks.items())

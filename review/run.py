@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 from review.decisions.purposes import facts
 from review.decisions.run import ask_all
@@ -22,6 +22,7 @@ from review.others.finding import Remark, ToolError
 from review.others.guard_engine import guard_remarks
 from review.others.lint import Linting
 from review.others.packs import pack_remarks
+from review.parts import PARTS, Part
 from review.proofs import baseline as baselines
 from review.proofs.run import findings_of as findings_of_proofs
 from review.proofs.run import prove_all
@@ -33,8 +34,7 @@ from review.template.deployment import Deployment
 from review.template.errors import UnreadableError
 from review.template.problems import Problem
 
-Part = Literal["structure", "decisions", "proofs", "access", "packs"]
-PARTS: Final[tuple[Part, ...]] = get_args(Part)
+__all__ = ["PARTS", "Part", "review", "review_loaded", "structure_findings"]
 
 
 def review(
