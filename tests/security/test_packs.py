@@ -12,6 +12,7 @@ import pytest
 
 import app
 from bedrock_finetuning.acknowledgements import PACKS, acknowledge
+from settings import Settings
 from tests.security.synthesis import VALUES, write_settings
 
 Change = Callable[[Any], None]
@@ -44,9 +45,10 @@ def main(
     build = app.build_app
 
     def run(change: Change) -> tuple[int, Path]:
-        def changed(cdk_app: Any, *, directory: Path) -> None:  # noqa: ANN401 - jsii's types
-            build(cdk_app, directory=directory)
+        def changed(cdk_app: Any, *, directory: Path) -> Settings:  # noqa: ANN401 - jsii's types
+            settings = build(cdk_app, directory=directory)
             change(cdk_app)
+            return settings
 
         monkeypatch.setattr(app, "build_app", changed)
         monkeypatch.setenv("CDK_OUTDIR", str(tmp_path / "out"))

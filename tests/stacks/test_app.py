@@ -328,12 +328,13 @@ import app
 from aws_cdk import aws_s3 as s3
 build = app.build_app
 def with_an_open_bucket(cdk_app, **arguments):
-    build(cdk_app, **arguments)
+    settings = build(cdk_app, **arguments)
     s3.Bucket(cdk_app.node.find_child("finetune-dev-storage"), "Open")
     # The packs have no rule about endpoints: ours alone see this.
     network = cdk_app.node.find_child("finetune-dev-network")
     endpoint = network.node.find_child("KmsEndpoint").node.default_child
     endpoint.add_property_override("PrivateDnsEnabled", False)
+    return settings
 app.build_app = with_an_open_bucket
 sys.exit(app.main())
 """
