@@ -19,7 +19,7 @@ from customization.errors import CustomizationError, ModelInUseError
 from customization.identity import parse_physical_id
 from customization.jobs import Job
 from customization.request import ModelPolicy
-from customization.rows import Row, RowState
+from customization.rows import OF_AN_END, Row, RowState
 from customization.steps import (
     Act,
     Place,
@@ -111,7 +111,7 @@ class Sweep:
             return 0
         for number in range(MOST_STEPS):
             job = None
-            if not row.state.is_final or row.deleted_at is not None or row.announced_at is None:
+            if row.may_have_job or row.deleted_at is not None or row.announced_at is None:
                 job = endings.find_ours(bedrock=self.bedrock, owner=owner)
             view = self._view(row)
             step = next_step(
@@ -190,12 +190,14 @@ class Sweep:
         time = self.now().isoformat()
         if state.is_final:
             values["EndedAt"] = time
-        if job is not None and job.failure:
+        if state.is_final and job is not None and job.failure:
             values["Failure"] = job.failure
         once = {"SubmittedAt": time} if state is RowState.SUBMITTED else {}
+        # A refusal, perhaps told already, was no end.
+        remove = OF_AN_END if row.state.is_final else ()
         # The request may be a newer one: what became of the job is true all the same.
         when = When(equal={"State": (row.state,)})
-        return self.table.change(row.name, values, once=once, when=when)
+        return self.table.change(row.name, values, once=once, remove=remove, when=when)
 
     def _announce(self, *, row: Row, job: Job | None) -> bool:
         """Tell a final state, under a lease: at most one call tells it at a time.
