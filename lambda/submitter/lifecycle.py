@@ -412,8 +412,10 @@ class Lifecycle:
                 return None
             said = row.claim if row.superseded_by is not None else row.own_claim_before
             replaced = claims.is_replaced_for_now(said, by=str(current))
-            given_up = now is not None and now.supersedes == row.name and row.retired_at is None
-            if row.deleted_at is None and (replaced or given_up):
+            given_up = now is not None and now.supersedes == row.name
+            # What was cleaned up is wanted anew, though a late request may have had its row since.
+            final = row.retired_at is not None or (said is not None and "RetiredAt" in said)
+            if row.deleted_at is None and (replaced or (given_up and not final)):
                 return candidate
         return None
 

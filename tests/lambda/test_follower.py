@@ -664,6 +664,43 @@ def test_a_rollback_is_known_though_a_late_update_came_before_the_one_that_it_un
     assert aws.jobs[new]["status"] == "Stopping"
 
 
+def test_a_wish_is_no_rollback_though_a_late_update_had_the_row_that_it_wants(
+    aws: FakeAws, resource: Resource
+) -> None:
+    resource.properties |= {"OnReplace": "delete-model", "OnDelete": "delete-model"}
+    first = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    other = other_run(resource, "2")
+    new = resource.update(other)["PhysicalResourceId"]
+    resource.delete(old, first)
+    kept = {**first, "OnReplace": "keep-model", "OnDelete": "keep-model"}
+    assert resource.update(kept)["PhysicalResourceId"] == old
+    resource.delete(new, other)
+    aws.end_job(new, "Completed")
+    # Of an update that was cancelled, and whose rollback Lambda delivered first.
+    late = {
+        **resource.last,
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": old,
+        "ResourceProperties": other,
+        "OldResourceProperties": kept,
+    }
+    call_submitter(aws, late)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", old)
+    sweep(aws)
+    assert "SupersededBy" not in aws.items[old]
+    assert resource.update(other)["PhysicalResourceId"] == new
+    assert aws.items[old]["OnReplace"] == "keep-model", "as its stack had accepted last"
+    resource.delete(old, kept)
+    resource.at_rest("UPDATE_COMPLETE", new)
+    for _ in range(2):
+        aws.now += timedelta(minutes=20)
+        sweep(aws)
+    assert {model["modelName"] for model in aws.models.values()} == {old, new}
+
+
 # A replaced job that is wanted again, by an update that fails
 
 
