@@ -208,9 +208,9 @@ def _by_place(
             return _superseded(row=row, view=view, successor=successor, now=now)
 
 
-def _may_be_taken(row: Row, *, now: datetime) -> bool:
+def may_be_taken(row: Row, *, now: datetime) -> bool:
     """Return whether a call that began before a refusal may still have Bedrock take the job."""
-    if row.state is not RowState.REFUSED or row.ended_at is None:
+    if row.state is not RowState.REFUSED or row.ended_at is None or row.deleted_at is not None:
         return False
     return now - row.ended_at <= SUBMISSION_GRACE
 
@@ -218,7 +218,7 @@ def _may_be_taken(row: Row, *, now: datetime) -> bool:
 def _current(row: Row, *, now: datetime) -> Step:
     if row.superseded_by is not None:
         return Step(act=Act.RESTORE, why="its resource stands for it, not for the other")
-    if _may_be_taken(row, now=now):
+    if may_be_taken(row, now=now):
         return Step(act=Act.WAIT, why="a late submission may still come")
     if row.state.is_final:
         return Step(act=Act.SETTLE, why="it is over, and its stack keeps it")
@@ -245,7 +245,7 @@ def _superseded(*, row: Row, view: StackView, successor: Successor, now: datetim
     if row.on_replace is ModelPolicy.DELETE and successor is Successor.COMPLETED:
         return Step(act=Act.DELETE, policy=ModelPolicy.DELETE, why="its successor is complete")
     has_model = row.state is RowState.COMPLETED and row.on_replace is ModelPolicy.DELETE
-    if row.state.is_final and not has_model and not _may_be_taken(row, now=now):
+    if row.state.is_final and not has_model and not may_be_taken(row, now=now):
         return Step(act=Act.SETTLE, why="its model is kept, or it has none that could go")
     return Step(act=Act.WAIT, why="its successor is not complete")
 

@@ -27,6 +27,7 @@ from customization.steps import (
     StackView,
     Step,
     Successor,
+    may_be_taken,
     next_step,
     place_of,
 )
@@ -290,7 +291,7 @@ class Sweep:
 
         def serve(ledger: Ledger) -> Ledger:
             listed = (*ledger.running, *ledger.waiting)
-            gone = [name for name in listed if _is_out(rows.get(name))]
+            gone = [name for name in listed if _is_out(rows.get(name), now=self.now())]
             ledger = ledger.leave(*gone)
             for name in running:
                 ledger = ledger.hold(name)
@@ -320,8 +321,10 @@ class Sweep:
         return place_of(row=row, view=view, now=self.now()) is Place.CURRENT
 
 
-def _is_out(row: Row | None) -> bool:
+def _is_out(row: Row | None, *, now: datetime) -> bool:
     """Return whether a name in the ledger has nothing to wait or run for any more."""
+    if row is not None and may_be_taken(row, now=now):
+        return False
     if row is None or row.state.is_final:
         return True
     return row.deleted_at is not None and row.state is RowState.QUEUED

@@ -529,8 +529,9 @@ class Lifecycle:
             },
             when=When(equal={"State": _NOT_STARTED, "SubmittingAt": (began,)}),
         )
-        if refused:
+        if refused and besides:
             self.table.change_ledger(lambda ledger: ledger.leave(name))
+        # Without, the follower frees its place: another call may still have Bedrock take the job.
         return refused
 
     # Delete

@@ -277,9 +277,11 @@ def test_a_refused_job_is_looked_for_as_long_as_a_submission_may_be_under_way(
     aws.now += SUBMISSION_GRACE
     sweep(aws)
     assert "SettledAt" not in aws.items[name]
+    assert json.loads(aws.items["ledger"]["Running"]) == [name], "its place is not free yet"
     aws.now += timedelta(seconds=1)
     sweep(aws)
     assert "SettledAt" in aws.items[name]
+    assert json.loads(aws.items["ledger"]["Running"]) == []
 
 
 def test_the_end_of_a_job_is_told_that_is_adopted_after_its_refusal_was(
