@@ -723,9 +723,12 @@ class _Hooked(FakeAws):
         if len(targets) != len(set(targets)):
             # DynamoDB refuses what says of an attribute two things at once.
             raise BrokenError(f"paths overlap: {p['UpdateExpression']}")
-        body = super().update_item(p)
         key = p["Key"]["Id"]["S"]
-        if self.items[key].get("State") == "Withdrawn" and key not in self.jobs:
+        before = self.items.get(key, {}).get("State")
+        body = super().update_item(p)
+        # Refused before or after it was replaced: what comes under its name is asked for anew.
+        without = {before, self.items[key].get("State")} & {"Withdrawn", "Refused"}
+        if without and key not in self.jobs:
             self.world.withdrawn(key)
         return body
 
