@@ -71,6 +71,20 @@ The follower asks CloudFormation, when a stack is at rest, and mends the marks b
 """
 
 
+_TURNS = """\
+## When two calls meet at one row
+
+- A refusal is one call's word only: another call may have had Bedrock take the job, and have ended
+  before it could say so. So `Refused` is written when Bedrock, asked again, has no such job and no
+  submission has begun since, and the follower looks for the job until the submitter's time is over.
+  Only then a queued job's place is free. When a stack waits, it is free at once: nobody wants it.
+- A job that is replaced while it waits is withdrawn in the one write that says that nobody wants
+  it. If its turn came first it goes on as any replaced job does, and its model by `OnReplace`.
+- An Update back to a content is a wish, not a rollback, when the content's row says, or said before
+  a late request took it, that it was cleaned up.
+"""
+
+
 def render_engine() -> str:
     """Return the whole page in markdown."""
     parts = [
@@ -78,7 +92,8 @@ def render_engine() -> str:
         _diagram(),
         "\n## When a job is wanted: each attempt's name in turn\n",
         _attempts(),
-        f"\n{_CLAIMS}",
+        f"\n{_TURNS}",
+        _CLAIMS,
         _marks(),
         "",
         "## What the follower does next about a row\n",

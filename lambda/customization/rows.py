@@ -23,6 +23,10 @@ SUBMISSION_GRACE: Final = timedelta(minutes=6)
 """How long a row may be Submitting: the submitter's time limit and a minute."""
 
 
+OF_AN_END: Final = ("AnnouncedAt", "AnnouncingAt", "EndedAt", "Failure", "RefusedAt")
+"""The attributes of a row that tell of an end, for when a job is found that goes on."""
+
+
 class RowState(StrEnum):
     """How far the job of an id has come, as far as the functions know."""
 
@@ -91,7 +95,7 @@ TRANSITIONS: Mapping[tuple[RowState | None, RowState], str] = {
     (RowState.REFUSED, RowState.QUEUED): "asked for again",
     (RowState.WITHDRAWN, RowState.QUEUED): "asked for again",
     (RowState.MISSING, RowState.QUEUED): "asked for again",
-    (RowState.REFUSED, RowState.SUBMITTED): "found in Bedrock, and adopted",
+    (RowState.REFUSED, RowState.SUBMITTED): "found in Bedrock: another call had it take it",
     (RowState.WITHDRAWN, RowState.SUBMITTED): "found in Bedrock, and adopted",
 }
 """Every way from one state of a row to another; None is a row that is not there yet.
@@ -206,6 +210,11 @@ class Row:
         """
         own = [each for each in self.claims_before if claims.is_of_same(each, self.claim)]
         return own[-1] if own else None
+
+    @property
+    def may_have_job(self) -> bool:
+        """Whether Bedrock may know more of the job than the row: a refusal is one call's word."""
+        return not self.state.is_final or self.state is RowState.REFUSED
 
     def is_going(self, *, completed: bool) -> bool:
         """Whether the job, or its model, is being taken away, so that nobody may adopt it."""

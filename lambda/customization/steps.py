@@ -141,10 +141,18 @@ def next_step(
     says that an earlier claim on the row is kept whose stack is still there.
     """
     return (
-        _record(row=row, job=job, now=now)
+        _revive(row=row, job=job)
+        or _record(row=row, job=job, now=now)
         or _announce(row=row, now=now)
         or _by_place(row=row, job=job, view=view, successor=successor, now=now, claimed=claimed)
     )
+
+
+def _revive(*, row: Row, job: Job | None) -> Step | None:
+    """Return the step for a refusal that was one call's only, while Bedrock took another's."""
+    if row.state is not RowState.REFUSED or row.deleted_at is not None or job is None:
+        return None
+    return Step(act=Act.RECORD, state=RowState.SUBMITTED, why="Bedrock took another call's job")
 
 
 def _record(*, row: Row, job: Job | None, now: datetime) -> Step | None:
@@ -193,16 +201,25 @@ def _by_place(
         case Place.UNKNOWN:
             return Step(act=Act.WAIT, why="its stack is at work, or its request is")
         case Place.CURRENT:
-            return _current(row)
+            return _current(row, now=now)
         case Place.STRAY:
             return _stray(row=row, claimed=claimed)
         case Place.SUPERSEDED:
-            return _superseded(row=row, view=view, successor=successor)
+            return _superseded(row=row, view=view, successor=successor, now=now)
 
 
-def _current(row: Row) -> Step:
+def may_be_taken(row: Row, *, now: datetime) -> bool:
+    """Return whether a call that began before a refusal may still have Bedrock take the job."""
+    if row.state is not RowState.REFUSED or row.ended_at is None or row.deleted_at is not None:
+        return False
+    return now - row.ended_at <= SUBMISSION_GRACE
+
+
+def _current(row: Row, *, now: datetime) -> Step:
     if row.superseded_by is not None:
         return Step(act=Act.RESTORE, why="its resource stands for it, not for the other")
+    if may_be_taken(row, now=now):
+        return Step(act=Act.WAIT, why="a late submission may still come")
     if row.state.is_final:
         return Step(act=Act.SETTLE, why="it is over, and its stack keeps it")
     return Step(act=Act.WAIT, why="its job goes on")
@@ -216,7 +233,7 @@ def _stray(*, row: Row, claimed: bool) -> Step:
     )
 
 
-def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
+def _superseded(*, row: Row, view: StackView, successor: Successor, now: datetime) -> Step:
     if view.may_go_back:
         return Step(act=Act.WAIT, why="its stack may still go back to it")
     if successor is Successor.ELSEWHERE:
@@ -228,7 +245,7 @@ def _superseded(*, row: Row, view: StackView, successor: Successor) -> Step:
     if row.on_replace is ModelPolicy.DELETE and successor is Successor.COMPLETED:
         return Step(act=Act.DELETE, policy=ModelPolicy.DELETE, why="its successor is complete")
     has_model = row.state is RowState.COMPLETED and row.on_replace is ModelPolicy.DELETE
-    if row.state.is_final and not has_model:
+    if row.state.is_final and not has_model and not may_be_taken(row, now=now):
         return Step(act=Act.SETTLE, why="its model is kept, or it has none that could go")
     return Step(act=Act.WAIT, why="its successor is not complete")
 

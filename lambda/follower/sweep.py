@@ -19,7 +19,7 @@ from customization.errors import CustomizationError, ModelInUseError
 from customization.identity import parse_physical_id
 from customization.jobs import Job
 from customization.request import ModelPolicy
-from customization.rows import Row, RowState
+from customization.rows import OF_AN_END, Row, RowState
 from customization.steps import (
     Act,
     Place,
@@ -27,6 +27,7 @@ from customization.steps import (
     StackView,
     Step,
     Successor,
+    may_be_taken,
     next_step,
     place_of,
 )
@@ -111,7 +112,7 @@ class Sweep:
             return 0
         for number in range(MOST_STEPS):
             job = None
-            if not row.state.is_final or row.deleted_at is not None or row.announced_at is None:
+            if row.may_have_job or row.deleted_at is not None or row.announced_at is None:
                 job = endings.find_ours(bedrock=self.bedrock, owner=owner)
             view = self._view(row)
             step = next_step(
@@ -190,12 +191,14 @@ class Sweep:
         time = self.now().isoformat()
         if state.is_final:
             values["EndedAt"] = time
-        if job is not None and job.failure:
+        if state.is_final and job is not None and job.failure:
             values["Failure"] = job.failure
         once = {"SubmittedAt": time} if state is RowState.SUBMITTED else {}
+        # A refusal, perhaps told already, was no end.
+        remove = OF_AN_END if row.state.is_final else ()
         # The request may be a newer one: what became of the job is true all the same.
         when = When(equal={"State": (row.state,)})
-        return self.table.change(row.name, values, once=once, when=when)
+        return self.table.change(row.name, values, once=once, remove=remove, when=when)
 
     def _announce(self, *, row: Row, job: Job | None) -> bool:
         """Tell a final state, under a lease: at most one call tells it at a time.
@@ -288,7 +291,7 @@ class Sweep:
 
         def serve(ledger: Ledger) -> Ledger:
             listed = (*ledger.running, *ledger.waiting)
-            gone = [name for name in listed if _is_out(rows.get(name))]
+            gone = [name for name in listed if _is_out(rows.get(name), now=self.now())]
             ledger = ledger.leave(*gone)
             for name in running:
                 ledger = ledger.hold(name)
@@ -318,8 +321,10 @@ class Sweep:
         return place_of(row=row, view=view, now=self.now()) is Place.CURRENT
 
 
-def _is_out(row: Row | None) -> bool:
+def _is_out(row: Row | None, *, now: datetime) -> bool:
     """Return whether a name in the ledger has nothing to wait or run for any more."""
+    if row is not None and may_be_taken(row, now=now):
+        return False
     if row is None or row.state.is_final:
         return True
     return row.deleted_at is not None and row.state is RowState.QUEUED

@@ -45,7 +45,7 @@ from customization.jobs import (
     tags_of,
 )
 from customization.request import JobRequest, ModelPolicy
-from customization.rows import SUBMISSION_GRACE, Row, RowState
+from customization.rows import OF_AN_END, SUBMISSION_GRACE, Row, RowState
 from customization.table import When
 from submitter.preflight import check_data
 from submitter.submission import submit
@@ -68,15 +68,7 @@ MOST_LOOKS = 10
 """How often a row is judged again that another call changed meanwhile."""
 
 _NOT_STARTED = (RowState.QUEUED.value, RowState.SUBMITTING.value)
-_WRITTEN_LATER = (
-    "AnnouncedAt",
-    "AnnouncingAt",
-    "EndedAt",
-    "Failure",
-    "RefusedAt",
-    "SubmittedAt",
-    "SubmittingAt",
-)
+_WRITTEN_LATER = (*OF_AN_END, "SubmittedAt", "SubmittingAt")
 _MARKS = (
     "DeletedAt",
     "ModelDeletedAt",
@@ -318,6 +310,8 @@ class Lifecycle:
         else:
             if row is None or row.state is not RowState.COMPLETED:
                 values["State"] = RowState.SUBMITTED
+                # Its end is still to come: one that was told before was of no job.
+                remove += OF_AN_END
             once = {"SubmittedAt": self._time}
         # An attribute can be written once or removed, not both.
         once = {key: value for key, value in once.items() if key not in remove}
@@ -418,8 +412,10 @@ class Lifecycle:
                 return None
             said = row.claim if row.superseded_by is not None else row.own_claim_before
             replaced = claims.is_replaced_for_now(said, by=str(current))
-            given_up = now is not None and now.supersedes == row.name and row.retired_at is None
-            if row.deleted_at is None and (replaced or given_up):
+            given_up = now is not None and now.supersedes == row.name
+            # What was cleaned up is wanted anew, though a late request may have had its row since.
+            final = row.retired_at is not None or (said is not None and "RetiredAt" in said)
+            if row.deleted_at is None and (replaced or (given_up and not final)):
                 return candidate
         return None
 
@@ -505,8 +501,24 @@ class Lifecycle:
         error: CustomizationError,
         besides: Mapping[str, str] | None = None,
     ) -> bool:
-        """Write down that Bedrock did not take a job; False when another call had it take it."""
+        """Write down that Bedrock did not take a job; False when another call had it take it.
+
+        That call may have ended before it could say so, or may have begun after this one: Bedrock
+        is asked first, and a submission that begins meanwhile makes this one nothing.
+        """
         name = str(owner)
+        row = self.table.read(name)
+        if endings.find_ours(bedrock=self.bedrock, owner=owner) is not None:
+            self.table.change(
+                name,
+                {"State": RowState.SUBMITTED},
+                once={"SubmittedAt": self._time},
+                remove=["Failure", "RefusedAt"],
+                when=When(absent=["DeletedAt"], equal={"State": _NOT_STARTED}),
+            )
+            self.logger.info("refused, but Bedrock has it", extra={"job_name": name})
+            return False
+        began = row.submitting_at.isoformat() if row and row.submitting_at else None
         refused = self.table.change(
             name,
             {
@@ -515,10 +527,11 @@ class Lifecycle:
                 "Failure": str(error),
                 **(besides or {}),
             },
-            when=When(equal={"State": _NOT_STARTED}),
+            when=When(equal={"State": _NOT_STARTED, "SubmittingAt": (began,)}),
         )
-        if refused:
+        if refused and besides:
             self.table.change_ledger(lambda ledger: ledger.leave(name))
+        # Without, the follower frees its place: another call may still have Bedrock take the job.
         return refused
 
     # Delete
@@ -590,12 +603,25 @@ class Lifecycle:
             values["OnDelete"] = ModelPolicy.KEEP
         self.table.change(row.name, values, remove=["SettledAt"])
         self.logger.info("superseded", extra={"physical_id": row.name})
-        waits = row.state is RowState.QUEUED
-        runs = row.went_back and not row.state.is_final
-        if not waits and not runs:
+        if row.state is RowState.QUEUED:
+            job = endings.find_ours(bedrock=self.bedrock, owner=owner)
+            unwanted = {"DeletedAt": self._time, "Policy": ModelPolicy.KEEP}
+            if job is None and self._withdraw(row.name, besides=unwanted):
+                return _gone(row.name)
+        # One whose turn came meanwhile goes on as any other that was replaced.
+        now = self.table.read(row.name) or row
+        if not now.went_back or now.state.is_final:
             return _gone(row.name)
         # No model can be lost: a completed one of a job that went back is kept.
         return self._leaving(owner, [self._take_away(owner, policy=ModelPolicy.KEEP)])
+
+    def _withdraw(self, name: str, *, besides: Mapping[str, str] | None = None) -> bool:
+        """End a job that still waits, in one write; False when it waits no more."""
+        withdrawn = {"State": RowState.WITHDRAWN, "EndedAt": self._time, **(besides or {})}
+        done = self.table.change(name, withdrawn, when=When(equal={"State": (RowState.QUEUED,)}))
+        if done:
+            self.table.change_ledger(lambda ledger: ledger.leave(name))
+        return done
 
     def _take_away(self, owner: PhysicalId, *, policy: ModelPolicy) -> Row | None:
         """Mark an id as not wanted, then stop its job or delete its model.
@@ -613,10 +639,8 @@ class Lifecycle:
         )
         row = self.table.read(name)
         if row is not None and row.state is RowState.QUEUED:
-            withdrawn = {"State": RowState.WITHDRAWN, "EndedAt": self._time}
-            self.table.change(name, withdrawn, when=When(equal={"State": (RowState.QUEUED,)}))
+            self._withdraw(name)
             row = self.table.read(name)
-            self.table.change_ledger(lambda ledger: ledger.leave(name))
         job = endings.find_ours(bedrock=self.bedrock, owner=owner)
         if job is not None and job.status.is_running:
             job = endings.stop(bedrock=self.bedrock, job=job)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
@@ -643,6 +644,7 @@ class World:
                 and row.get("Policy") == "delete-model"
             ):
                 raise BrokenError(f"the model of {name} is left behind")
+        self.look_for_jobs_that_are_not_known()
         for id_, times in told.items():
             if times > 1 + self.told_again[id_]:
                 raise BrokenError(f"{id_} was told {times} times")
@@ -653,6 +655,14 @@ class World:
         left = json.loads(ledger.get("Running", "[]")) + json.loads(ledger.get("Waiting", "[]"))
         if [name for name in left if not self._unfinished(self.aws.items[name]["StackId"])]:
             raise BrokenError(f"places are held by {left}")
+
+    def look_for_jobs_that_are_not_known(self) -> None:
+        """Raise BrokenError for a job whose row says that there is none, and that nobody stops."""
+        for name in self.aws.jobs.keys() - self.foreign.keys():
+            row = self.aws.items[name]
+            state = row["State"]
+            if state in {"Refused", "Missing", "Withdrawn"} and "DeletedAt" not in row:
+                raise BrokenError(f"{name} is {state}, and Bedrock has its job")
 
     def _left_behind(self, stack: Stack) -> Iterator[str]:
         """Yield the ids whose model a stack has replaced, and by its policy should be gone.
@@ -709,9 +719,16 @@ class _Hooked(FakeAws):
             raise LostError
 
     def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
-        body = super().update_item(p)
+        targets = re.findall(r"(?<!\()#\w+", p["UpdateExpression"])
+        if len(targets) != len(set(targets)):
+            # DynamoDB refuses what says of an attribute two things at once.
+            raise BrokenError(f"paths overlap: {p['UpdateExpression']}")
         key = p["Key"]["Id"]["S"]
-        if self.items[key].get("State") == "Withdrawn" and key not in self.jobs:
+        before = self.items.get(key, {}).get("State")
+        body = super().update_item(p)
+        # Refused before or after it was replaced: what comes under its name is asked for anew.
+        without = {before, self.items[key].get("State")} & {"Withdrawn", "Refused"}
+        if without and key not in self.jobs:
             self.world.withdrawn(key)
         return body
 

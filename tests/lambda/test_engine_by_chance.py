@@ -248,6 +248,26 @@ def found(base: dict[str, Any], *, count: int) -> Iterator[list[str]]:
     yield broken
 
 
+def test_a_job_is_found_that_its_row_does_not_know_of(properties: dict[str, Any]) -> None:
+    world = World(seed=0, faults=0, base=properties)
+    world.aws.jobs["made"] = {"status": "Completed", "jobName": "made"}
+    world.aws.items["made"] = {"State": "Refused"}
+    with pytest.raises(BrokenError, match="made is Refused, and Bedrock has its job"):
+        world.look_for_jobs_that_are_not_known()
+    world.aws.items["made"]["State"] = "Completed"
+    world.look_for_jobs_that_are_not_known()
+
+
+def test_a_write_is_found_that_dynamodb_would_refuse(properties: dict[str, Any]) -> None:
+    world = World(seed=0, faults=0, base=properties)
+    table = Table(dynamodb=world.aws.clients["dynamodb"], name="made", pause=lambda _: None)
+    assert table.change("made", {"State": "Queued"}, once={"EndedAt": "now"}, remove=["Failure"])
+    with pytest.raises(BrokenError, match="paths overlap"):
+        table.change("made", {"State": "Queued"}, remove=["Failure", "Failure"])
+    with pytest.raises(BrokenError, match="paths overlap"):
+        table.change("made", {"State": "Queued"}, once={"EndedAt": "now"}, remove=["EndedAt"])
+
+
 @pytest.mark.parametrize("name", BREAKS)
 def test_a_deliberate_break_is_found(
     name: str, properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch

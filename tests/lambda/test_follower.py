@@ -11,8 +11,11 @@ import pytest
 
 from bedrock_finetuning import follower as construct
 from bedrock_finetuning import state_table
+from customization import endings
 from customization.admission import Ledger
 from customization.errors import BusyTableError, StaleRequestError, SubmissionError
+from customization.jobs import Job
+from customization.rows import SUBMISSION_GRACE
 from customization.table import Table
 from follower import announcement
 from follower.handler import Environment
@@ -101,6 +104,41 @@ def test_a_queued_job_that_is_deleted_never_starts(
     assert aws.items[str(resources[2].physical_id)]["State"] == "Withdrawn"
 
 
+@pytest.mark.parametrize("turn_comes", [True, False])
+def test_a_replaced_job_whose_turn_comes_during_its_clean_up_goes_on_as_any_replaced_one(
+    turn_comes: bool, aws: FakeAws, properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    properties["OnReplace"] = "delete-model"
+    resource = [deploy(aws, properties, number) for number in range(3)][2]
+    before, old = copy.deepcopy(resource.properties), str(resource.physical_id)
+    for name in list(aws.jobs):
+        aws.end_job(name, "Completed")
+    aws.items["ledger"] |= {"Running": json.dumps([old]), "Waiting": "[]"}
+    new = str(resource.update(other_run(resource, "2"))["PhysicalResourceId"])
+    find_ours = endings.find_ours
+
+    def between_two_calls(**known: Any) -> Job | None:
+        found = find_ours(**known)
+        if turn_comes:
+            call_submitter(aws, {"Submit": old})
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(endings, "find_ours", between_two_calls)
+        resource.delete(old, before)
+    assert (old in aws.jobs) == turn_comes
+    assert aws.items[old]["State"] == ("Submitted" if turn_comes else "Withdrawn")
+    resource.at_rest("UPDATE_COMPLETE")
+    for name in (old, new):
+        if name in aws.jobs:
+            aws.end_job(name, "Completed")
+        sweep(aws)
+        sweep(aws)
+    models = {model["modelName"] for model in aws.models.values()}
+    assert new in models
+    assert old not in models
+
+
 def test_a_turn_that_is_not_ones_own_is_not_taken(aws: FakeAws, properties: dict[str, Any]) -> None:
     resources = [deploy(aws, properties, number) for number in range(3)]
     call_submitter(aws, {"Submit": resources[2].physical_id})
@@ -151,6 +189,113 @@ def test_a_queued_job_that_quotas_refuse_is_tried_again_for_a_day(
     aws.now += timedelta(hours=25)
     sweep(aws)
     assert aws.items[name]["State"] == "Refused"
+
+
+# A submission that is refused while another call's was taken
+
+
+INVALID = RefusalError("ValidationException", "The provided model identifier is invalid.")
+
+
+def refused_though_taken(aws: FakeAws, properties: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Let one call be refused while another one's submission is under way; return what it makes."""
+    name = str(deploy(aws, properties, 0).physical_id)
+    job = aws.jobs.pop(name)
+    aws.items[name]["State"] = "Submitting"
+    aws.faults.append(Fault("CreateModelCustomizationJob", INVALID))
+    call_submitter(aws, {"Submit": name})
+    assert aws.items[name]["State"] == "Refused"
+    return name, dict(job)
+
+
+def states_told(aws: FakeAws) -> list[str]:
+    return [message(aws, index)["state"] for index in range(len(aws.published))]
+
+
+def test_a_refusal_hides_no_job_whose_submission_ended_before_it_could_say_so(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    name = str(resources[2].physical_id)
+    aws.end_job(str(resources[0].physical_id), "Completed")
+    aws.faults.append(Fault("CreateModelCustomizationJob", INVALID, after=True))
+    sweep(aws)
+    assert name in aws.jobs
+    assert aws.items[name]["State"] == "Submitted"
+    assert name in json.loads(aws.items["ledger"]["Running"])
+    aws.end_job(name, "Completed")
+    sweep(aws)
+    assert (message(aws)["name"], message(aws)["state"]) == (name, "Completed")
+    assert "Refused" not in states_told(aws)
+
+
+def test_a_refusal_counts_for_nothing_once_another_submission_has_begun(
+    aws: FakeAws, properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resources = [deploy(aws, properties, number) for number in range(3)]
+    name = str(resources[2].physical_id)
+    aws.end_job(str(resources[0].physical_id), "Completed")
+
+    find_ours = endings.find_ours
+
+    def another_begins(**known: Any) -> Job | None:
+        if aws.items[name]["State"] == "Submitting":
+            aws.items[name]["SubmittingAt"] = (aws.now + timedelta(seconds=1)).isoformat()
+        return find_ours(**known)
+
+    aws.faults.append(Fault("CreateModelCustomizationJob", INVALID))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(endings, "find_ours", another_begins)
+        sweep(aws)
+    assert aws.items[name]["State"] == "Submitting"
+    sweep(aws)
+    assert aws.items[name]["State"] == "Submitted"
+
+
+def test_a_job_that_bedrock_took_after_a_refusal_is_seen_to_its_end(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name, job = refused_though_taken(aws, properties)
+    sweep(aws)
+    assert states_told(aws) == ["Refused"]
+    aws.jobs[name] = job
+    sweep(aws)
+    assert aws.items[name]["State"] == "Submitted"
+    assert not {"AnnouncedAt", "EndedAt", "Failure"} & aws.items[name].keys()
+    assert json.loads(aws.items["ledger"]["Running"]) == [name]
+    aws.end_job(name, "Failed", failure="made up")
+    sweep(aws)
+    assert states_told(aws) == ["Refused", "Failed"]
+    assert "made up" in message(aws)["text"]
+
+
+def test_a_refused_job_is_looked_for_as_long_as_a_submission_may_be_under_way(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name, _ = refused_though_taken(aws, properties)
+    aws.now += SUBMISSION_GRACE
+    sweep(aws)
+    assert "SettledAt" not in aws.items[name]
+    assert json.loads(aws.items["ledger"]["Running"]) == [name], "its place is not free yet"
+    aws.now += timedelta(seconds=1)
+    sweep(aws)
+    assert "SettledAt" in aws.items[name]
+    assert json.loads(aws.items["ledger"]["Running"]) == []
+
+
+def test_the_end_of_a_job_is_told_that_is_adopted_after_its_refusal_was(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name, job = refused_though_taken(aws, properties)
+    sweep(aws)
+    aws.jobs[name] = job
+    again = Resource(aws=aws, properties={**properties, "Job": "job0"}, stack=STACK.format(9))
+    assert again.create()["PhysicalResourceId"] == name
+    again.at_rest()
+    aws.end_job(name, "Completed")
+    sweep(aws)
+    assert states_told(aws) == ["Refused", "Completed"]
 
 
 # Ends
@@ -519,6 +664,43 @@ def test_a_rollback_is_known_though_a_late_update_came_before_the_one_that_it_un
     aws.now += timedelta(minutes=20)
     sweep(aws)
     assert aws.jobs[new]["status"] == "Stopping"
+
+
+def test_a_wish_is_no_rollback_though_a_late_update_had_the_row_that_it_wants(
+    aws: FakeAws, resource: Resource
+) -> None:
+    resource.properties |= {"OnReplace": "delete-model", "OnDelete": "delete-model"}
+    first = copy.deepcopy(resource.properties)
+    old = resource.create()["PhysicalResourceId"]
+    aws.end_job(old, "Completed")
+    other = other_run(resource, "2")
+    new = resource.update(other)["PhysicalResourceId"]
+    resource.delete(old, first)
+    kept = {**first, "OnReplace": "keep-model", "OnDelete": "keep-model"}
+    assert resource.update(kept)["PhysicalResourceId"] == old
+    resource.delete(new, other)
+    aws.end_job(new, "Completed")
+    # Of an update that was cancelled, and whose rollback Lambda delivered first.
+    late = {
+        **resource.last,
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": old,
+        "ResourceProperties": other,
+        "OldResourceProperties": kept,
+    }
+    call_submitter(aws, late)
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE", old)
+    sweep(aws)
+    assert "SupersededBy" not in aws.items[old]
+    assert resource.update(other)["PhysicalResourceId"] == new
+    assert aws.items[old]["OnReplace"] == "keep-model", "as its stack had accepted last"
+    resource.delete(old, kept)
+    resource.at_rest("UPDATE_COMPLETE", new)
+    for _ in range(2):
+        aws.now += timedelta(minutes=20)
+        sweep(aws)
+    assert {model["modelName"] for model in aws.models.values()} == {old, new}
 
 
 # A replaced job that is wanted again, by an update that fails
