@@ -10,19 +10,20 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 
-# jsii starts its Node when aws_cdk is imported: the pinned one where `make setup` has put it.
+# jsii starts its Node when aws_cdk is imported: the pinned one where `make setup` has put it. So
+# what imports it comes after this.
 _NODE = ROOT / "node_modules" / ".bin" / "node"
 if _NODE.exists():
     os.environ.setdefault("JSII_NODE", str(_NODE))
 
-from aws_cdk import App  # noqa: E402
+from aws_cdk import App
 
-from bedrock_finetuning.function_assets import FunctionAssetError  # noqa: E402
-from settings import Settings, SettingsError, load_settings, render  # noqa: E402
-from settings.cost import costs_of, in_one_line  # noqa: E402
-from settings.remarks import remarks as remarks_on_settings  # noqa: E402
-from stacks.environment import build_environment  # noqa: E402
-from stacks.gates import REPORT, add_gates, remarks  # noqa: E402
+from bedrock_finetuning.function_assets import FunctionAssetError
+from settings import Settings, SettingsError, load_settings, render
+from settings.cost import costs_of, in_one_line
+from settings.remarks import remarks as remarks_on_settings
+from stacks.environment import build_environment
+from stacks.gates import REPORT, add_gates, remarks
 
 DEFAULT_ENVIRONMENT = "dev"
 

@@ -12,7 +12,6 @@ from typing import Final
 
 import z3
 
-from review.decisions import operators
 from review.decisions.document import Condition, Names, Policy, Statement
 from review.decisions.patterns import ARN_PARTS, QUESTION, STAR, Text, Token, Variable
 from review.decisions.request import Who
@@ -331,10 +330,3 @@ def _steps(
 def _ends_its_part(tokens: Sequence[Token], place: int) -> bool:
     following = tokens[place + 1] if place + 1 < len(tokens) else ":"
     return isinstance(following, str) and following.startswith(":")
-
-
-def known_operators() -> frozenset[str]:
-    """The operators that are put into the solver's terms; the others it may choose."""
-    return frozenset(
-        name for name in operators.OPERATORS if _base(name) in {*_EQUAL, *_ARNS, *_NUMBERS, "Bool"}
-    ) | {"Null"}

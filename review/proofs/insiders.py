@@ -10,7 +10,7 @@ import z3
 
 from review.decisions import purposes
 from review.decisions.document import Kind, Policy
-from review.decisions.request import Principal, Who
+from review.decisions.request import Principal
 from review.decisions.scene import Scene
 from review.proofs import encoding
 from review.proofs.access import hints_of
@@ -146,15 +146,15 @@ def buckets_only_by_tls(asking: Asking, scene: Scene) -> Iterator[Proof]:
         version = request.key("s3:tlsversion")
         yield asking.prove(
             request,
-            z3.Or(request.has_account, request.is_a(Who.ANONYMOUS)),
+            # Nobody else is let in at all: that is `proofs.no-outsider`.
+            request.is_of(asking.account),
             z3.Not(encoding.denies(request, held_by)),
             *about(request, bucket.arn, kind=Kind.RESOURCE),
             z3.Or(
                 request.key("aws:securetransport").matches(0, literal("false")),
                 z3.And(version.given, version.number < z3.RealVal(_OLDEST_TLS)),
             ),
-            request.is_of(asking.account),
-            claim=f"{bucket} answers to TLS {_OLDEST_TLS} and newer only, whoever asks",
+            claim=f"{bucket} answers the account by TLS {_OLDEST_TLS} and newer only",
             resource=bucket,
             hints=Hints(
                 actions=["s3:getobject"],

@@ -10,6 +10,7 @@ from review.decisions.document import Kind, Names, Policy, Statement, policy
 from review.decisions.patterns import Text
 from review.decisions.scene import Scene
 from review.proofs.insiders import roles
+from review.proofs.outsiders import document_of
 from review.template.deployment import Resource
 
 
@@ -48,9 +49,7 @@ def inventory(scene: Scene) -> Iterator[Held]:
             kind=found.kind,
             policies=(found,),
             resource=resource,
-            path={Kind.KEY: "KeyPolicy", Kind.TRUST: "AssumeRolePolicyDocument"}.get(
-                found.kind, "PolicyDocument"
-            ),
+            path=document_of(found),
         )
     for resource in scene.deployment.of_type("AWS::EC2::VPCEndpoint"):
         endpoint = scene.world.endpoints[resource.ref]

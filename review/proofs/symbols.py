@@ -27,7 +27,6 @@ _SOME: Final[Pattern] = (Wild.ONE_IN_ITS_PART, Wild.MANY_IN_ITS_PART)
 _NAME: Final[Pattern] = (Wild.ONE, Wild.MANY)
 _TRUTHS: Final = frozenset(
     {
-        "aws:mfapresent",
         "aws:multifactorauthpresent",
         "aws:principalisawsservice",
         "aws:securetransport",
