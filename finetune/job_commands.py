@@ -17,6 +17,7 @@ from finetune.environments import (
     RehearsalOption,
     read_environment,
 )
+from finetune.queued_jobs import TRAIN_AGAIN, Queue, Turn
 from finetune.report import (
     CommandError,
     ExitCode,
@@ -33,9 +34,8 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock.type_defs import ModelCustomizationJobSummaryTypeDef
 
     from customization.jobs import Job
+    from finetune.aws import Connection
 
-QUEUED = "Queued"
-"""The status of a job that waits for its turn and is not in Bedrock yet."""
 REHEARSAL_INTERVAL = 0.2
 """Seconds between two looks at a rehearsed job: it takes seconds, a real one hours."""
 
@@ -51,7 +51,9 @@ def jobs(
 
     def action(output: Output) -> Mapping[str, object]:
         settings = read_environment(name=environment, directory=config)
-        bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
+        connection = _connection(settings=settings, rehearsal=rehearsal)
+        bedrock = connection.bedrock()
+        queue = Queue(connection=connection, environment=settings, warn=output.add)
         rows: list[dict[str, object]] = []
         for job in settings.jobs:
             summaries = list(summaries_of(bedrock=bedrock, environment=settings, job=job))
@@ -65,18 +67,20 @@ def jobs(
                 }
                 rows.append(row)
                 output.say(f"{row['created']}  {row['status']:<11}  {row['name']}")
-            waiting = _waiting(settings=settings, job=job, rehearsal=rehearsal)
+            waiting = queue.deployed(job)
             if waiting is not None and waiting not in {str(s["jobName"]) for s in summaries}:
+                turn = queue.look(name=waiting, job=job)
                 rows.append(
                     {
                         "job": job,
                         "name": waiting,
-                        "status": "Queued",
+                        "status": turn.status,
                         "created": None,
                         "model": None,
                     }
                 )
-                output.say(f"{'waits for its turn':<25}  {'Queued':<11}  {waiting}")
+                since = "waits for its turn" if turn.ended is None else "never came to Bedrock"
+                output.say(f"{since:<25}  {turn.status:<11}  {waiting}")
             elif not summaries:
                 output.say(f"{job}: not submitted yet")
         return {"environment": environment, "jobs": rows}
@@ -104,20 +108,23 @@ def watch(
     """Follow the newest job of this name to its end, saying what changes.
 
     On a terminal each phase has a bar; elsewhere each change is a line. A job that waits for its
-    turn is waited for. Ends with 0 when the job is completed, with 1 and Bedrock's own message when
-    it failed or was stopped, and with 4 at the time limit; the job itself goes on in any case but
-    the first two.
+    turn is waited for. Ends with 0 when the job is completed, with 1 and the reason when it failed,
+    was stopped, or never comes to its turn, and with 4 at the time limit; the job itself goes on in
+    any case but the first two.
     """
 
     def action(output: Output) -> Mapping[str, object]:
         settings = read_environment(name=environment, directory=config)
-        bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
-        target = _newest(bedrock=bedrock, environment=settings, name=name, rehearsal=rehearsal)
+        connection = _connection(settings=settings, rehearsal=rehearsal)
+        bedrock = connection.bedrock()
+        queue = Queue(connection=connection, environment=settings, warn=output.add)
+        target = _newest(bedrock=bedrock, environment=settings, name=name, queue=queue)
         with display(output) as shown:
             result = _follow(
                 shown=shown,
                 bedrock=bedrock,
                 environment=settings,
+                queue=queue,
                 target=target,
                 interval=REHEARSAL_INTERVAL if rehearsal else interval,
                 seconds=None if timeout is None else timeout * 60,
@@ -146,10 +153,15 @@ def stop(
 
     def action(output: Output) -> Mapping[str, object]:
         settings = read_environment(name=environment, directory=config)
-        bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
-        target = _newest(bedrock=bedrock, environment=settings, name=name, rehearsal=rehearsal)
+        connection = _connection(settings=settings, rehearsal=rehearsal)
+        bedrock = connection.bedrock()
+        queue = Queue(connection=connection, environment=settings, warn=output.add)
+        target = _newest(bedrock=bedrock, environment=settings, name=name, queue=queue)
+        turn = queue.look(name=target.name, job=target.waits_for) if target.waits_for else None
         job = _find(bedrock=bedrock, full_name=target.name)
-        if job is None and target.waits:
+        if job is None and turn is not None:
+            if turn.ended is not None:
+                raise CommandError(code=ExitCode.FINDINGS, findings=[turn.ended])
             raise _still_queued(target=target, environment=settings)
         if job is None:
             raise _unknown(bedrock=bedrock, environment=settings, name=target.name)
@@ -197,23 +209,10 @@ def _refuse_foreign(*, bedrock: "BedrockClient", job: "Job", environment: Enviro
         )
 
 
-def _waiting(*, settings: Environment, job: str, rehearsal: bool) -> str | None:
-    """Return the name of the job that a stack says was queued when it was deployed, or None."""
-    from finetune.aws import connect, stack_outputs  # noqa: PLC0415 loaded when used
-
-    outputs = stack_outputs(
-        connection=connect(region=settings.region, rehearsal=rehearsal),
-        stack=settings.stack(f"job-{job}"),
-    )
-    if outputs is None or outputs.get("State") != "Queued":
-        return None
-    return outputs.get("JobName")
-
-
-def _bedrock(*, settings: Environment, rehearsal: bool) -> "BedrockClient":
+def _connection(*, settings: Environment, rehearsal: bool) -> "Connection":
     from finetune.aws import connect  # noqa: PLC0415 loaded when used
 
-    return connect(region=settings.region, rehearsal=rehearsal).bedrock()
+    return connect(region=settings.region, rehearsal=rehearsal)
 
 
 def summaries_of(
@@ -240,28 +239,36 @@ def summaries_of(
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A job's whole name, the settings' name of it, and whether it waits for its turn."""
+    """A job's whole name, and the settings' name of it when its stack says that it waits."""
 
     name: str
-    job: str | None = None
-    waits: bool = False
+    waits_for: str | None = None
 
 
 def _newest(
-    *, bedrock: "BedrockClient", environment: Environment, name: str, rehearsal: bool
+    *, bedrock: "BedrockClient", environment: Environment, name: str, queue: Queue
 ) -> Target:
-    """Return the newest job of the settings' name; a name that is no job's is taken as it is."""
+    """Return the newest job of the settings' name; another name is taken as it is.
+
+    A whole name may be that of a job which waits for its turn: its stack tells.
+    """
+    from customization.identity import parse_physical_id  # noqa: PLC0415 loaded when used
+
     if name not in environment.jobs:
+        for job in environment.jobs:
+            ours = parse_physical_id(physical_id=name, environment=environment.name, job=job)
+            if ours is not None and queue.deployed(job) == name:
+                return Target(name=name, waits_for=job)
         return Target(name=name)
     found = [
         str(summary["jobName"])
         for summary in summaries_of(bedrock=bedrock, environment=environment, job=name)
     ]
-    waiting = _waiting(settings=environment, job=name, rehearsal=rehearsal)
+    waiting = queue.deployed(name)
     if waiting is not None and waiting not in found:
-        return Target(name=waiting, job=name, waits=True)
+        return Target(name=waiting, waits_for=name)
     if found:
-        return Target(name=found[0], job=name)
+        return Target(name=found[0])
     raise failure(
         code=ExitCode.FINDINGS,
         id="no-job",
@@ -277,6 +284,7 @@ def _follow(
     shown: Display,
     bedrock: "BedrockClient",
     environment: Environment,
+    queue: Queue,
     target: Target,
     interval: float,
     seconds: float | None,
@@ -286,14 +294,21 @@ def _follow(
     end = None if seconds is None else time.monotonic() + seconds
     seen = False
     while True:
+        # First the queue, then Bedrock: a job that leaves the one is seen in the other.
+        turn = None
+        if target.waits_for is not None and not seen:
+            turn = queue.look(name=target.name, job=target.waits_for)
         job = _find(bedrock=bedrock, full_name=target.name)
-        if job is None and (seen or not target.waits):
+        if job is None and turn is None:
             if seen:
                 raise _gone(name=target.name)
             raise _unknown(bedrock=bedrock, environment=environment, name=target.name)
         seen = seen or job is not None
-        shown.show(_statuses(job=job, name=target.name))
-        result = _as_result(job=job, name=target.name)
+        waits = turn or Turn()
+        shown.show(_statuses(job=job, name=target.name, turn=waits))
+        result = _as_result(job=job, name=target.name, turn=waits)
+        if job is None and waits.ended is not None:
+            raise CommandError(code=ExitCode.FINDINGS, findings=[waits.ended], result=result)
         if job is not None and job.status is JobStatus.COMPLETED:
             return result
         if job is not None and job.status.is_over:
@@ -301,26 +316,29 @@ def _follow(
                 code=ExitCode.FINDINGS, findings=[_why_it_ended(job=job)], result=result
             )
         if end is not None and time.monotonic() + interval > end:
-            status = job.status.value if job else QUEUED
-            late = Finding(
-                id="timed-out",
-                level="error",
-                message=f"the job is {status} when the time is up; it goes on in Bedrock",
-                fix="watch it again later",
-            )
+            late = _too_late(job=job, turn=waits)
             raise CommandError(code=ExitCode.TIMED_OUT, findings=[late], result=result)
         time.sleep(interval)
 
 
-def _statuses(*, job: "Job | None", name: str) -> dict[str, str]:
+def _too_late(*, job: "Job | None", turn: Turn) -> Finding:
+    if job is not None:
+        message = f"the job is {job.status.value} when the time is up; it goes on in Bedrock"
+    else:
+        why = f" ({turn.reason})" if turn.reason else ""
+        message = f"the job is {turn.status} when the time is up{why}; it stays in the queue"
+    return Finding(id="timed-out", level="error", message=message, fix="watch it again later")
+
+
+def _statuses(*, job: "Job | None", name: str, turn: Turn) -> dict[str, str]:
     if job is None:
-        return {name: QUEUED}
+        return {name: turn.status}
     return {job.name: job.status.value, **job.phases}
 
 
-def _as_result(*, job: "Job | None", name: str) -> dict[str, object]:
+def _as_result(*, job: "Job | None", name: str, turn: Turn) -> dict[str, object]:
     if job is None:
-        return {"job": {"name": name, "arn": None, "status": QUEUED, "phases": {}}}
+        return {"job": {"name": name, "arn": None, "status": turn.status, "phases": {}}}
     return {
         "job": {
             "name": job.name,
@@ -382,7 +400,7 @@ def _gone(*, name: str) -> CommandError:
 
 
 def _still_queued(*, target: Target, environment: Environment) -> CommandError:
-    stack = environment.stack(f"job-{target.job}")
+    stack = environment.stack(f"job-{target.waits_for}")
     return failure(
         code=ExitCode.FINDINGS,
         id="not-started",
@@ -399,14 +417,11 @@ def _what_follows(*, job: "Job", stopped: bool) -> list[str]:
         return [
             *([] if job.status.is_over else [watching]),
             "its stack stays and still names it; deploying the same again starts no new job",
-            _AGAIN,
+            TRAIN_AGAIN,
         ]
     if job.status.is_over:
         return [f"the job is {job.status}: there is nothing to stop"]
     return ["somebody has stopped it already", watching]
-
-
-_AGAIN = "to train the same again, raise the job's `run` and deploy"
 
 
 def _why_it_ended(*, job: "Job") -> Finding:
@@ -419,7 +434,7 @@ def _why_it_ended(*, job: "Job") -> Finding:
     if remedy is not None:
         fix = remedy.action
     elif job.status is JobStatus.STOPPED and not job.failure:
-        fix = f"somebody stopped it; {_AGAIN}"
+        fix = f"somebody stopped it; {TRAIN_AGAIN}"
     else:
         fix = "read Bedrock's message; it is repeated as it came"
     return Finding(

@@ -11,7 +11,7 @@ from finetune.report import Output
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-ENDED = frozenset({"Completed", "Failed", "Stopped"})
+ENDED = frozenset({"Completed", "Failed", "Stopped", "Refused", "Withdrawn", "Missing", "Lost"})
 """Statuses of a job or of a phase after which nothing of it changes."""
 
 

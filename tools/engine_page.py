@@ -67,6 +67,12 @@ own resource the one by which it was a replaced row. Who gave the row up by its 
 | no resource stands for it, a claim's stack is still there | follower | that claim stands again |
 | no resource stands for it, its stack is gone | follower | one that keeps the model is believed |
 
+A model that its last owner kept is nobody's. A request that takes it may fail, be rolled back, or
+be a late one of a stack that is gone: so the row says `WasKept`, and while it does, nothing that
+undoes the request takes the model away, whatever the request's policies are. When the follower
+finds that the resource of a complete stack stands for it, that stack's policies hold (step *own*).
+Who deletes a stack in the few minutes before that keeps the model: that can be undone.
+
 The follower asks CloudFormation, when a stack is at rest, and mends the marks by its word:
 """
 

@@ -114,6 +114,8 @@ class Row:
     same one, when requests took it, oldest first: see customization.claims.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
     `policy` says so, its model deleted. `settled_at` says that nothing is left to do.
+    `was_kept` says that the model was kept when its last owner left it, and that no stack that is
+    complete has stood for it since.
     """
 
     name: str
@@ -142,6 +144,7 @@ class Row:
     deleted_at: datetime | None = None
     model_deleted_at: datetime | None = None
     settled_at: datetime | None = None
+    was_kept: bool = False
     claim: Claim = field(default_factory=dict)
     claims_before: Sequence[Claim] = ()
 
@@ -175,6 +178,7 @@ class Row:
             deleted_at=_moment(item, "DeletedAt"),
             model_deleted_at=_moment(item, "ModelDeletedAt"),
             settled_at=_moment(item, "SettledAt"),
+            was_kept=item.get("WasKept") == "true",
             claim={key: item[key] for key in claims.PARTS if key in item},
             claims_before=tuple(json.loads(item.get("ClaimsBefore", "[]"))),
         )
@@ -196,8 +200,11 @@ class Row:
 
         OnDelete decides, as for any job that is deleted. A superseded model goes only when both
         policies let it: its successor may never have had one. What its stack had said before a
-        request took the row counts too: that request may have failed.
+        request took the row counts too, and that the last owner kept the model: that request may
+        have failed.
         """
+        if self.was_kept:
+            return ModelPolicy.KEEP
         before = self.own_claim_before
         goes = claims.lets_model_go(self.claim) and (not before or claims.lets_model_go(before))
         return ModelPolicy.DELETE if goes else ModelPolicy.KEEP

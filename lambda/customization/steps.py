@@ -43,12 +43,13 @@ class StackView:
     """What CloudFormation says of the resource that a row belongs to.
 
     `may_go_back` says that an operation failed which somebody will continue: what was replaced in
-    it may be wanted again.
+    it may be wanted again. `is_complete` says that the last operation left what it was to leave.
     """
 
     phase: StackPhase
     physical_id: str | None = None
     may_go_back: bool = False
+    is_complete: bool = False
 
 
 class Place(StrEnum):
@@ -87,6 +88,8 @@ class Act(StrEnum):
     """Let an earlier claim on the row stand again."""
     RESTORE = "restore"
     """Take back the mark of a replacement that did not come about."""
+    OWN = "own"
+    """Take back the mark that an earlier owner kept the model: it has a new one."""
     SUPERSEDE = "supersede"
     """Mark the row as replaced by what its resource stands for."""
     DELETE = "mark as unwanted"
@@ -201,7 +204,7 @@ def _by_place(
         case Place.UNKNOWN:
             return Step(act=Act.WAIT, why="its stack is at work, or its request is")
         case Place.CURRENT:
-            return _current(row, now=now)
+            return _current(row, view=view, now=now)
         case Place.STRAY:
             return _stray(row=row, claimed=claimed)
         case Place.SUPERSEDED:
@@ -215,9 +218,11 @@ def may_be_taken(row: Row, *, now: datetime) -> bool:
     return now - row.ended_at <= SUBMISSION_GRACE
 
 
-def _current(row: Row, *, now: datetime) -> Step:
+def _current(row: Row, *, view: StackView, now: datetime) -> Step:
     if row.superseded_by is not None:
         return Step(act=Act.RESTORE, why="its resource stands for it, not for the other")
+    if row.was_kept and view.is_complete:
+        return Step(act=Act.OWN, why="its stack is complete: its policies hold from now on")
     if may_be_taken(row, now=now):
         return Step(act=Act.WAIT, why="a late submission may still come")
     if row.state.is_final:
@@ -239,7 +244,8 @@ def _superseded(*, row: Row, view: StackView, successor: Successor, now: datetim
     if successor is Successor.ELSEWHERE:
         return Step(act=Act.SUPERSEDE, why="what took its place was given up, and another has it")
     if row.went_back or (not row.state.is_final and row.state is RowState.QUEUED):
-        policy = row.on_replace if successor is Successor.COMPLETED else ModelPolicy.KEEP
+        goes = successor is Successor.COMPLETED and not row.was_kept
+        policy = row.on_replace if goes else ModelPolicy.KEEP
         why = "its stack went back to an older job" if row.went_back else "it was replaced unsent"
         return Step(act=Act.DELETE, policy=policy, why=why)
     if row.on_replace is ModelPolicy.DELETE and successor is Successor.COMPLETED:

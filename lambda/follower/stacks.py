@@ -18,6 +18,11 @@ UNFINISHED = frozenset({"UPDATE_FAILED", "UPDATE_ROLLBACK_FAILED"})
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-continueupdaterollback.html
 """
 
+COMPLETE = frozenset(
+    {"CREATE_COMPLETE", "IMPORT_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"}
+)
+"""The statuses in which a stack has what an operation, or its rollback, was to leave."""
+
 _GONE = StackView(phase=StackPhase.GONE)
 
 
@@ -51,6 +56,7 @@ def look(*, cloudformation: CloudFormationClient, stack_id: str, logical_id: str
         phase=StackPhase.SETTLED,
         physical_id=detail.get("PhysicalResourceId"),
         may_go_back=before in UNFINISHED,
+        is_complete=before in COMPLETE,
     )
 
 

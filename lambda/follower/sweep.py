@@ -145,7 +145,7 @@ class Sweep:
                 return job is not None and self._delete_model(row=row, job=job)
             case Act.GIVE_BACK:
                 return self._give_back(row)
-            case Act.RESTORE | Act.SUPERSEDE | Act.DELETE | Act.SETTLE | Act.WAIT:
+            case Act.RESTORE | Act.OWN | Act.SUPERSEDE | Act.DELETE | Act.SETTLE | Act.WAIT:
                 return self._mark(step, row=row)
 
     def _mark(self, step: Step, *, row: Row) -> bool:
@@ -155,6 +155,8 @@ class Sweep:
         match step.act:
             case Act.RESTORE:
                 values, remove = {"State": row.state}, ("SupersededBy", "WentBack", "RetiredAt")
+            case Act.OWN:
+                values, remove = {"State": row.state}, ("WasKept",)
             case Act.SUPERSEDE:
                 values = {"SupersededBy": str(self._view(row).physical_id), "RetiredAt": time}
             case Act.DELETE:

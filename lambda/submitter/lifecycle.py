@@ -303,6 +303,7 @@ class Lifecycle:
         if old is not None:
             values["Supersedes"] = str(old)
         if found is None:
+            remove.append("WasKept")
             if row is None or row.state.value not in _NOT_STARTED:
                 values["State"] = RowState.QUEUED
                 remove += _WRITTEN_LATER
@@ -312,6 +313,9 @@ class Lifecycle:
                 values["State"] = RowState.SUBMITTED
                 # Its end is still to come: one that was told before was of no job.
                 remove += OF_AN_END
+            if row is not None and row.deleted_at is not None and row.policy is ModelPolicy.KEEP:
+                # This request may come to nothing: its policy must not rule then.
+                values["WasKept"] = "true"
             once = {"SubmittedAt": self._time}
         # An attribute can be written once or removed, not both.
         once = {key: value for key, value in once.items() if key not in remove}
@@ -560,7 +564,9 @@ class Lifecycle:
         if row.superseded_by is not None:
             # The clean-up comes again: by the policy of the first time, not by OnDelete.
             return self._leaving(owner, [self._take_away(owner, policy=row.policy)])
-        taken = [self._take_away(owner, policy=_policy(event.properties, "OnDelete"))]
+        # This may undo the request that took what was kept: then it is as it was.
+        kept = ModelPolicy.KEEP if row.was_kept else None
+        taken = [self._take_away(owner, policy=kept or _policy(event.properties, "OnDelete"))]
         for each in self._line_before(row):
             before = _owner(each)
             if before is not None and not each.state.is_final:

@@ -154,7 +154,8 @@ class World:
             return
         if stack.status in {"NONE", "DELETE_COMPLETE"}:
             if stack.status == "DELETE_COMPLETE":
-                stack = Stack(number=self.next_stack, job=stack.job)
+                # What it kept stays kept until another stack stands for it, and is complete.
+                stack = Stack(number=self.next_stack, job=stack.job, kept=stack.kept)
                 self.next_stack += 1
                 self.stacks[stack.job] = stack
             stack.operation = self._create(stack, self._properties(stack.job))
@@ -290,6 +291,7 @@ class World:
             self._accept(stack, flight, properties)
             if self.random.random() < 0.9:
                 stack.status = "CREATE_COMPLETE"
+                stack.kept.discard(str(stack.physical_id))
                 return
         known = flight.answer["PhysicalResourceId"] if flight.answer else None
         stack.physical_id, stack.properties = known, properties
@@ -311,6 +313,7 @@ class World:
         new_id = flight.answer["PhysicalResourceId"] if flight.answer else None
         if done and self.random.random() < 0.85:
             self._accept(stack, flight, properties)
+            stack.kept.discard(str(stack.physical_id))
             stack.status = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
             yield
             if new_id != before_id:
@@ -352,7 +355,7 @@ class World:
             if not (yield from self._request(stack, flight)):
                 stack.status = "DELETE_FAILED"
                 return
-        stack.kept = {name for name in stack.accepted if self._keeps(stack, name)}
+        stack.kept |= {name for name in stack.accepted if self._keeps(stack, name)}
         stack.physical_id, stack.accepted = None, []
         stack.status = "DELETE_COMPLETE"
 
@@ -518,12 +521,13 @@ class World:
             self.ever_completed.add(name)
 
     def withdrawn(self, name: str) -> None:
-        """Forget that stacks had accepted an id which they left before it had a job.
+        """Forget that stacks had accepted an id, or kept it, which they left before it had a job.
 
         A model that comes under its name later is not what they had: a new request made it, and
         unless that is accepted in turn it is left over, and goes by its policy.
         """
         for stack in self.stacks.values():
+            stack.kept.discard(name)
             if name in stack.accepted and stack.physical_id != name:
                 stack.accepted.remove(name)
 

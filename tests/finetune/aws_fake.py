@@ -53,6 +53,8 @@ class FakeAws:
     objects: dict[str, Stored] = field(default_factory=dict)
     uploads: dict[str, dict[str, Any]] = field(default_factory=dict)
     jobs: list[dict[str, Any]] = field(default_factory=list)
+    rows: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Items of the state table, by the job's whole name."""
     owner: str = "dev"
     """Answers of GetModelCustomizationJob, the newest first."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -191,6 +193,12 @@ class FakeAws:
         del arguments
         return {"tags": [{"key": "finetune:environment", "value": self.owner}]}
 
+    def _on_GetItem(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        assert arguments["TableName"] == "finetune-dev-jobs"
+        name = arguments["Key"]["Id"]["S"]
+        row = self.rows.get(name)
+        return {"Item": {key: {"S": value} for key, value in row.items()}} if row else {}
+
     def _job(self, arguments: dict[str, Any]) -> dict[str, Any]:
         for job in self.jobs:
             if arguments["jobIdentifier"] in {job["jobName"], job["jobArn"]}:
@@ -214,6 +222,24 @@ def make_job(
     if failure:
         job["failureMessage"] = failure
     return job
+
+
+def make_row(name: str, state: str, **more: str) -> dict[str, str]:
+    """Return what the state table has of a job."""
+    return {
+        "Id": name,
+        "Environment": "dev",
+        "Job": "policy-review",
+        "State": state,
+        "StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/finetune-dev-job/1",
+        "LogicalId": "Job",
+        "RequestId": "made",
+        "RequestedAt": "2026-11-22T00:00:00+00:00",
+        "Request": "{}",
+        "OnReplace": "keep-model",
+        "OnDelete": "keep-model",
+        **more,
+    }
 
 
 def _checksum(body: bytes) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.finetune.aws_fake import FakeAws, RefusalError, make_job
+from tests.finetune.aws_fake import FakeAws, RefusalError, make_job, make_row
 from tests.finetune.conftest import Run
 
 NAME = "dev-policy-review-0123456789abcdef"
+STACK = "finetune-dev-job-policy-review"
+DENIED = RefusalError("AccessDeniedException", "not authorized to perform: dynamodb:GetItem")
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +31,12 @@ def states(aws: FakeAws, *jobs: dict[str, Any]) -> None:
 
     aws.jobs[:] = [jobs[0]]
     aws.before["GetModelCustomizationJob"] = advance
+
+
+def queued(aws: FakeAws) -> None:
+    """Have a job wait for its turn, as its stack and its row say."""
+    aws.stacks[STACK] = {"JobName": NAME, "State": "Queued"}
+    aws.rows[NAME] = make_row(NAME, "Queued")
 
 
 def test_only_jobs_of_this_environment_and_settings_are_listed(run: Run, aws: FakeAws) -> None:
@@ -141,7 +149,7 @@ def test_what_aws_refuses_ends_with_3(run: Run, aws: FakeAws) -> None:
 
 
 def test_a_job_that_waits_for_its_turn_is_listed(run: Run, aws: FakeAws) -> None:
-    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    queued(aws)
     ended = run("jobs", "--json")
     assert [(job["name"], job["status"]) for job in ended.answer["jobs"]] == [(NAME, "Queued")]
     aws.jobs = [make_job(NAME, "InProgress")]
@@ -215,7 +223,7 @@ def test_without_the_right_to_list_only_the_settings_names_are_proposed(
 
 
 def test_a_job_that_waits_for_its_turn_is_waited_for(run: Run, aws: FakeAws) -> None:
-    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    queued(aws)
     # An older attempt that completed is not what was deployed last.
     older = make_job("dev-policy-review-fedcba9876543210", "Completed")
     aws.jobs = [older]
@@ -237,17 +245,17 @@ def test_a_job_that_waits_for_its_turn_is_waited_for(run: Run, aws: FakeAws) -> 
 
 
 def test_a_job_that_waits_for_its_turn_is_not_stopped(run: Run, aws: FakeAws) -> None:
-    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    queued(aws)
     ended = run("stop", "policy-review", "--json")
     assert (ended.code, ended.ids()) == (1, ["not-started"])
-    assert "finetune-dev-job-policy-review" in ended.answer["findings"][0]["fix"]
+    assert STACK in ended.answer["findings"][0]["fix"]
     # The twin: once Bedrock has it, it is.
     aws.jobs = [make_job(NAME, "InProgress")]
     assert run("stop", "policy-review", "--json").answer["stopped"] is True
 
 
 def test_a_time_limit_holds_for_a_job_that_waits(run: Run, aws: FakeAws) -> None:
-    aws.stacks["finetune-dev-job-policy-review"] = {"JobName": NAME, "State": "Queued"}
+    queued(aws)
     ended = run("watch", "policy-review", "--timeout", "0", "--json")
     assert (ended.code, ended.ids()) == (4, ["timed-out"])
     assert ended.answer["job"]["status"] == "Queued"
@@ -280,3 +288,177 @@ def test_who_watches_a_stopped_job_is_told_how_to_train_again(run: Run, aws: Fak
     aws.jobs = [make_job(NAME, "Failed")]
     (finding,) = run("watch", NAME, "--json").answer["findings"]
     assert "`run`" not in finding["fix"]
+
+
+# A job that waits for its turn, and never comes to it.
+
+
+def changes(aws: FakeAws, *, at_look: int, change: Callable[[], object]) -> None:
+    """Have something happen just before a look at the queue, the first of which is 1."""
+    looks = iter(range(1, 100))
+
+    def happen(_: dict[str, Any]) -> None:
+        if next(looks) == at_look:
+            change()
+
+    aws.before["GetItem"] = happen
+
+
+def test_watching_ends_with_1_and_the_reason_when_a_waiting_job_is_refused(
+    run: Run, aws: FakeAws
+) -> None:
+    queued(aws)
+    reason = "Could not assume provided IAM role"
+    row = make_row(NAME, "Refused", Failure=reason)
+    changes(aws, at_look=3, change=lambda: aws.rows.update({NAME: row}))
+    ended = run("watch", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-refused"])
+    (finding,) = ended.answer["findings"]
+    assert reason in finding["message"]
+    assert "trust" in finding["fix"]
+    assert "`run`" in finding["fix"]
+    assert ended.answer["job"]["status"] == "Refused"
+    assert aws.names().count("GetItem") == 3, "it was watched on after it was refused"
+
+
+def test_a_refusal_that_names_its_remedy_is_not_given_another(run: Run, aws: FakeAws) -> None:
+    queued(aws)
+    aws.rows[NAME] = make_row(
+        NAME, "Refused", Failure="Could not assume provided IAM role; remedy: wait"
+    )
+    (finding,) = run("watch", "policy-review", "--json").answer["findings"]
+    assert "trust" not in finding["fix"]
+
+
+def test_a_refused_job_that_bedrock_has_all_the_same_is_followed(run: Run, aws: FakeAws) -> None:
+    queued(aws)
+    aws.rows[NAME] = make_row(NAME, "Refused", Failure="no")
+    aws.before["GetItem"] = lambda _: aws.jobs.append(make_job(NAME, "Completed"))
+    assert run("watch", "policy-review").code == 0
+
+
+@pytest.mark.parametrize(
+    ("outputs", "why", "fix"),
+    [
+        (None, "is gone", "cdk deploy"),
+        ({"JobName": f"{NAME[:-1]}0", "State": "Queued"}, f"{NAME[:-1]}0", "finetune watch"),
+        ({"JobName": NAME, "State": "Queued"}, "went back", "`run`"),
+    ],
+)
+@pytest.mark.parametrize("readable", [True, False])
+def test_watching_ends_with_1_when_a_waiting_job_is_withdrawn(
+    run: Run,
+    aws: FakeAws,
+    outputs: dict[str, str] | None,
+    why: str,
+    fix: str,
+    *,
+    readable: bool,
+) -> None:
+    queued(aws)
+    if not readable:
+        aws.refusals["GetItem"] = DENIED
+
+    def withdraw() -> None:
+        aws.rows[NAME] = make_row(NAME, "Withdrawn")
+        if outputs is None:
+            del aws.stacks[STACK]
+        else:
+            aws.stacks[STACK] = outputs
+
+    changes(aws, at_look=1, change=withdraw)
+    ended = run("watch", "policy-review", "--timeout", "0", "--json")
+    if not readable and outputs is not None and outputs["JobName"] == NAME:
+        # Its stack still stands for it, and alone cannot tell.
+        assert (ended.code, ended.ids()) == (4, ["queue-not-readable", "timed-out"])
+        return
+    assert ended.code == 1
+    finding = ended.answer["findings"][-1]
+    assert finding["id"] == "job-withdrawn"
+    assert why in finding["message"]
+    assert fix in finding["fix"]
+    assert finding["where"] == {"stack": STACK}
+    assert ended.answer["job"]["status"] == "Withdrawn"
+
+
+@pytest.mark.parametrize("state", ["Missing", "Completed", "Failed", "Stopped"])
+def test_watching_ends_with_1_when_bedrock_lost_a_job_that_waited(
+    run: Run, aws: FakeAws, state: str
+) -> None:
+    queued(aws)
+    aws.rows[NAME] = make_row(NAME, state)
+    ended = run("watch", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-gone"])
+    assert state in ended.answer["findings"][0]["message"]
+
+
+@pytest.mark.parametrize("state", ["Queued", "Submitting", "Submitted"])
+def test_a_job_whose_turn_may_still_come_is_watched_on(run: Run, aws: FakeAws, state: str) -> None:
+    queued(aws)
+    aws.rows[NAME] = make_row(NAME, state, Failure="too many jobs", RefusedAt="2026-11-22T00:00:00")
+    ended = run("watch", "policy-review", "--timeout", "0", "--json")
+    assert (ended.code, ended.ids()) == (4, ["timed-out"])
+    assert "too many jobs" in ended.answer["findings"][0]["message"]
+    assert ended.answer["job"]["status"] == state
+
+
+@pytest.mark.parametrize("code", [None, "ResourceNotFoundException"])
+def test_watching_ends_with_1_when_the_table_knows_nothing_of_a_waiting_job(
+    run: Run, aws: FakeAws, code: str | None
+) -> None:
+    queued(aws)
+    aws.rows.clear()
+    if code is not None:
+        aws.refusals["GetItem"] = RefusalError(code)
+    ended = run("watch", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-lost"])
+
+
+def test_who_may_not_read_the_table_is_told_so_once_and_sees_the_job_start(
+    run: Run, aws: FakeAws
+) -> None:
+    queued(aws)
+    aws.refusals["GetItem"] = DENIED
+    coming: Iterator[list[dict[str, Any]]] = iter([[], [], [make_job(NAME, "Completed")]])
+
+    def advance(_: dict[str, Any]) -> None:
+        aws.jobs[:] = next(coming)
+
+    aws.before["GetModelCustomizationJob"] = advance
+    ended = run("watch", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (0, ["queue-not-readable"])
+    assert "dynamodb:GetItem" in ended.answer["findings"][0]["fix"]
+    assert aws.names().count("GetItem") == 1, "asked again what was refused"
+
+
+def test_another_error_of_the_table_ends_with_3(run: Run, aws: FakeAws) -> None:
+    queued(aws)
+    aws.refusals["GetItem"] = RefusalError("ExpiredTokenException")
+    ended = run("watch", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (3, ["expired-credentials"])
+
+
+def test_a_waiting_job_can_be_watched_by_its_whole_name(run: Run, aws: FakeAws) -> None:
+    queued(aws)
+    aws.rows[NAME] = make_row(NAME, "Refused", Failure="no")
+    ended = run("watch", NAME, "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-refused"])
+    # The twin: another name of the same form is nobody's.
+    ended = run("watch", f"{NAME[:-1]}0", "--json")
+    assert (ended.code, ended.ids()) == (1, ["no-job"])
+
+
+def test_a_refused_job_is_not_listed_as_one_that_waits(run: Run, aws: FakeAws) -> None:
+    queued(aws)
+    assert "waits for its turn" in run("jobs").out
+    aws.rows[NAME] = make_row(NAME, "Refused", Failure="no")
+    ended = run("jobs")
+    assert "waits for its turn" not in ended.out
+    assert "Refused" in ended.out
+
+
+def test_who_stops_a_refused_job_is_told_that_it_was_refused(run: Run, aws: FakeAws) -> None:
+    queued(aws)
+    aws.rows[NAME] = make_row(NAME, "Refused", Failure="no")
+    ended = run("stop", "policy-review", "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-refused"])

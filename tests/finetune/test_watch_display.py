@@ -35,6 +35,19 @@ def test_each_phase_has_a_bar_that_stands_when_it_has_ended() -> None:
     assert progress.finished
 
 
+@pytest.mark.parametrize("status", ["Refused", "Withdrawn", "Missing", "Lost"])
+def test_the_bar_of_a_job_that_never_came_to_its_turn_stands(status: str) -> None:
+    progress = bars()
+    shown = Bars(progress)
+    shown.show({"job": "Queued"})
+    (task,) = progress.tasks
+    assert not task.started
+    assert not progress.finished
+    shown.show({"job": status})
+    assert progress.finished
+    assert task.elapsed == pytest.approx(0, abs=1)
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 @pytest.mark.parametrize("as_json", [True, False])
 def test_bars_are_for_people_at_a_terminal(

@@ -769,6 +769,187 @@ def test_a_kept_model_that_an_update_has_back_goes_by_the_policies_of_that_updat
     assert [model["modelName"] for model in aws.models.values()] == [new]
 
 
+# A model that a deleted stack kept, and that another request takes
+
+
+LETS_GO = {"OnReplace": "delete-model", "OnDelete": "delete-model"}
+
+
+def kept_model(aws: FakeAws, properties: dict[str, Any], *, policy: str = "keep-model") -> str:
+    """Return the id of a model that a stack which is gone kept, or did not."""
+    first = Resource(
+        aws=aws,
+        properties={**copy.deepcopy(properties), "OnDelete": policy},
+        stack=STACK.format("kept"),
+    )
+    name = str(first.create()["PhysicalResourceId"])
+    aws.end_job(name, "Completed")
+    first.at_rest()
+    sweep(aws)
+    first.delete()
+    first.gone()
+    aws.now += timedelta(minutes=20)
+    sweep(aws)
+    sweep(aws)
+    return name
+
+
+def later(aws: FakeAws, count: int = 2) -> None:
+    for _ in range(count):
+        aws.now += timedelta(minutes=20)
+        sweep(aws)
+
+
+def names_of(aws: FakeAws) -> set[str]:
+    return {model["modelName"] for model in aws.models.values()}
+
+
+def another(aws: FakeAws, properties: dict[str, Any]) -> Resource:
+    return Resource(
+        aws=aws,
+        properties={**copy.deepcopy(properties), **LETS_GO},
+        stack=STACK.format("another"),
+    )
+
+
+def test_a_stack_that_is_deleted_keeps_or_deletes_its_model(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    """The ground of the tests below: there is a model to lose, and one that may go goes."""
+    assert names_of(aws) == set()
+    name = kept_model(aws, properties)
+    assert names_of(aws) == {name}
+    assert kept_model(aws, {**properties, "Job": "other"}, policy="delete-model") != name
+    assert names_of(aws) == {name}
+
+
+def test_a_kept_model_is_not_lost_to_a_late_request_of_another_stack(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    """An update that was cancelled, and whose stack is gone since, comes after all."""
+    stack = another(aws, properties)
+    before = other_run(stack, "2")
+    wanted = stack.properties
+    stack.properties = before
+    current = stack.create()["PhysicalResourceId"]
+    aws.end_job(current, "Completed")
+    stack.delete()
+    stack.gone()
+    later(aws)
+    name = kept_model(aws, properties)
+    assert name != current
+    late = {
+        **copy.deepcopy(stack.last),
+        "RequestType": "Update",
+        "RequestId": "late",
+        "PhysicalResourceId": current,
+        "ResourceProperties": wanted,
+        "OldResourceProperties": before,
+    }
+    call_submitter(aws, late)
+    assert aws.items[name]["StackId"] == stack.stack, "it looks like one in time"
+    later(aws)
+    assert names_of(aws) == {name}
+
+
+def test_a_kept_model_is_not_lost_to_a_creation_that_is_rolled_back(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name = kept_model(aws, properties)
+    stack = another(aws, properties)
+    assert stack.create()["PhysicalResourceId"] == name
+    stack.delete()
+    # CloudFormation, or Lambda, may send the same again.
+    stack.again()
+    stack.at_rest("ROLLBACK_FAILED")
+    later(aws)
+    stack.delete()
+    stack.gone()
+    later(aws)
+    assert names_of(aws) == {name}
+    assert aws.items[name]["Policy"] == "keep-model"
+
+
+@pytest.mark.parametrize("clean_up", [True, False])
+def test_a_kept_model_is_not_lost_to_an_update_that_is_rolled_back(
+    clean_up: bool, aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name = kept_model(aws, properties)
+    stack = another(aws, properties)
+    wanted = stack.properties
+    stack.properties = before = other_run(stack, "2")
+    current = stack.create()["PhysicalResourceId"]
+    aws.end_job(current, "Completed")
+    stack.at_rest()
+    sweep(aws)
+    assert stack.update(wanted)["PhysicalResourceId"] == name
+    assert stack.update(before)["PhysicalResourceId"] == current
+    if clean_up:
+        stack.delete(name, wanted)
+    stack.at_rest("UPDATE_ROLLBACK_COMPLETE")
+    later(aws, 3)
+    assert names_of(aws) == {name, current}
+
+
+def test_a_kept_model_is_not_lost_to_the_deletion_of_a_stack_whose_rollback_failed(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name = kept_model(aws, properties)
+    stack = another(aws, properties)
+    wanted = stack.properties
+    stack.properties = other_run(stack, "2")
+    stack.create()
+    stack.at_rest()
+    stack.update(wanted)
+    stack.at_rest("UPDATE_ROLLBACK_FAILED")
+    later(aws)
+    stack.delete()
+    stack.gone()
+    later(aws)
+    assert names_of(aws) == {name}
+
+
+@pytest.mark.parametrize("way", ["deleted", "replaced", "gone"])
+def test_a_kept_model_goes_by_the_policies_of_a_stack_that_had_it(
+    way: str, aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    """The twin of all above: once a stack is complete with it, the model is that stack's."""
+    name = kept_model(aws, properties)
+    stack = another(aws, properties)
+    assert stack.create()["PhysicalResourceId"] == name
+    assert aws.items[name]["WasKept"] == "true"
+    stack.at_rest()
+    sweep(aws)
+    assert "WasKept" not in aws.items[name]
+    left = set()
+    if way == "deleted":
+        stack.delete()
+    elif way == "replaced":
+        new = str(stack.update(other_run(stack, "2"))["PhysicalResourceId"])
+        aws.end_job(new, "Completed")
+        stack.at_rest("UPDATE_COMPLETE")
+        left = {new}
+    else:
+        stack.gone()
+        # So that the row is looked at again, as after a restore of the table.
+        del aws.items[name]["SettledAt"]
+    later(aws, 3)
+    assert names_of(aws) == left
+
+
+def test_what_is_trained_anew_under_the_name_of_a_kept_model_was_kept_by_nobody(
+    aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    name = kept_model(aws, properties)
+    stack = another(aws, properties)
+    stack.create()
+    assert aws.items[name]["WasKept"] == "true"
+    aws.jobs.clear()
+    aws.models.clear()
+    stack.again()
+    assert "WasKept" not in aws.items[name]
+
+
 @pytest.mark.parametrize("minutes", [1, 20])
 def test_a_rollback_that_failed_is_continued_without_training_again(
     minutes: int, aws: FakeAws, resource: Resource
