@@ -23,7 +23,7 @@ from settings.regions import partition_of
 from settings.schema import in_words, schema_at
 from settings.source import Location, Source, described, dotted, read_yaml
 
-_SECTIONS = ("network", "keys", "storage", "engine", "budget")
+_SECTIONS = ("network", "keys", "storage", "engine", "inference", "budget")
 """Sections a file may leave out; they are checked all the same."""
 
 
