@@ -45,11 +45,35 @@ FOLLOWER_CALLS: Final[tuple[Call, ...]] = (
 )
 """What the follower calls, from outside the VPC; it sees no data and submits nothing itself."""
 
+STARTING_CALLS: Final[tuple[Call, ...]] = (
+    ("cloudformation", "GetTemplate"),
+    ("stepfunctions", "StartExecution"),
+)
+"""What the follower calls besides, where the environment has a follow-up to start."""
+
+REPORT_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "GetModelCustomizationJob"),
+    ("dynamodb", "GetItem"),
+    ("s3", "GetObject"),
+    ("s3", "ListObjectsV2"),
+    ("s3", "PutObject"),
+)
+"""What the report on a model calls, all through endpoints of its VPC: it reads and adds to outputs
+alone."""
+
+INVOKER_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock-runtime", "Converse"),
+    ("dynamodb", "GetItem"),
+)
+"""What the invoker calls, all through endpoints of its VPC."""
+
 EVERY_CALL: Final[Mapping[str, tuple[Call, ...]]] = MappingProxyType(
     {
         "submitter": SUBMITTER_CALLS,
         "completion_check": COMPLETION_CHECK_CALLS,
-        "follower": FOLLOWER_CALLS,
+        "follower": FOLLOWER_CALLS + STARTING_CALLS,
+        "model_report": REPORT_CALLS,
+        "invoker": INVOKER_CALLS,
     }
 )
 """The calls of each function, by its package."""
@@ -63,10 +87,15 @@ _OTHER_ACTIONS: Final[dict[Call, tuple[str, ...]]] = {
         "bedrock:TagResource",
         "iam:PassRole",
     ),
+    # A conversation is an invocation to IAM.
+    # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+    ("bedrock-runtime", "Converse"): ("bedrock:InvokeModel",),
     ("lambda", "Invoke"): ("lambda:InvokeFunction",),
     # HeadObject has no action of its own; without ListBucket a missing object answers 403, not 404.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     ("s3", "HeadObject"): ("s3:GetObject", "s3:ListBucket"),
+    ("s3", "ListObjectsV2"): ("s3:ListBucket",),
+    ("stepfunctions", "StartExecution"): ("states:StartExecution",),
 }
 
 
