@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from customization import claims, endings
+from customization import claims, endings, stacks
 from customization.errors import CustomizationError, ModelInUseError
 from customization.identity import parse_physical_id
 from customization.jobs import Job
@@ -32,7 +32,7 @@ from customization.steps import (
     place_of,
 )
 from customization.table import When
-from follower import announcement, stacks
+from follower import announcement
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
