@@ -6,6 +6,7 @@ model, and every answer is validated against the operation's output shape.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -24,11 +25,40 @@ from rehearsal.bedrock_semantics.jobs import COMPLETED, Record, enter
 from rehearsal.bedrock_semantics.service import Bedrock, Fault, raise_planted
 
 RefusalError = ServiceError
-__all__ = ["FakeAws", "FakeStack", "Fault", "LostError", "RefusalError", "Wire", "holds"]
+__all__ = [
+    "SERVICES",
+    "STATE_MACHINE",
+    "FakeAws",
+    "FakeStack",
+    "Fault",
+    "LostError",
+    "RefusalError",
+    "Wire",
+    "client_name",
+    "holds",
+]
 
 REGION = "eu-test-1"
 ACCOUNT = "123456789012"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:made-follow-up"
+SERVICES = (
+    "bedrock",
+    "bedrock-runtime",
+    "cloudformation",
+    "dynamodb",
+    "ec2",
+    "lambda",
+    "s3",
+    "sns",
+    "stepfunctions",
+)
+"""The services that functions call, by botocore's names."""
+
+
+def client_name(service: str) -> str:
+    """Return what a service's client is called in `customization.clients`."""
+    return {"lambda": "functions"}.get(service, service.replace("-", "_"))
 
 
 @dataclass
@@ -49,6 +79,7 @@ class FakeAws:
     items: dict[str, dict[str, str]] = field(default_factory=dict)
     stacks: dict[str, FakeStack] = field(default_factory=dict)
     published: list[dict[str, Any]] = field(default_factory=list)
+    executions: dict[str, dict[str, Any]] = field(default_factory=dict)
     invoked: list[bytes] = field(default_factory=list)
     interfaces: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -154,13 +185,17 @@ class FakeAws:
 
     def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
         key = p["Key"]["Id"]["S"]
-        names, values = p["ExpressionAttributeNames"], p["ExpressionAttributeValues"]
+        names, values = p["ExpressionAttributeNames"], p.get("ExpressionAttributeValues", {})
+        assert values or "ExpressionAttributeValues" not in p, "DynamoDB takes no empty map"
         kept = self.items.get(key, {})
         condition = p.get("ConditionExpression")
         if condition and not holds(condition, item=kept, names=names, values=values):
             raise RefusalError("ConditionalCheckFailedException", "The conditional request failed")
         item = {"Id": key, **kept}
-        sets, _, removes = p["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+        text = p["UpdateExpression"]
+        clauses = re.fullmatch(r"(?:SET (?P<set>#.+?))?(?:(?:^| )REMOVE (?P<remove>#.+))?", text)
+        assert clauses is not None, f"DynamoDB refuses {text!r}"
+        sets, removes = clauses["set"] or "", clauses["remove"] or ""
         for target, once, value in re.findall(r"(#\w+) = (?:(if_not_exists)\(#\w+, )?(:\w+)", sets):
             (plain,) = values[value].values()
             if not (once and names[target] in item):
@@ -180,7 +215,7 @@ class FakeAws:
             ]
         }
 
-    # CloudFormation, SNS, Lambda
+    # CloudFormation, Step Functions, SNS, Lambda
 
     def describe_stacks(self, p: dict[str, Any]) -> dict[str, Any]:
         stack = self._stack(p["StackName"])
@@ -207,6 +242,17 @@ class FakeAws:
         if name not in self.stacks:
             raise RefusalError("ValidationError", f"Stack with id {name} does not exist")
         return self.stacks[name]
+
+    def get_template(self, p: dict[str, Any]) -> dict[str, Any]:
+        self._stack(p["StackName"])
+        # As it comes over the wire; botocore makes JSON of it.
+        return {"TemplateBody": json.dumps({"Resources": {}})}
+
+    def start_execution(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["name"] in self.executions:
+            raise RefusalError("ExecutionAlreadyExists", f"Execution already exists: {p['name']}")
+        self.executions[p["name"]] = json.loads(p["input"])
+        return {"executionArn": f"{p['stateMachineArn']}:{p['name']}", "startDate": self.now}
 
     def publish(self, p: dict[str, Any]) -> dict[str, Any]:
         self.published.append(p)
