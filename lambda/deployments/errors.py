@@ -15,8 +15,8 @@ class DeploymentRefusedError(CustomizationError):
     """Bedrock did not take a deployment."""
 
 
-class DeploymentQuotaError(DeploymentRefusedError):
-    """Bedrock did not take a deployment because of the account's quotas."""
+class PassingRefusalError(DeploymentRefusedError):
+    """Bedrock did not take a deployment, and may when it is asked again later."""
 
 
 class CommitmentError(CustomizationError):

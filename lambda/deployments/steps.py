@@ -18,8 +18,8 @@ from deployments.kinds import Kind
 from deployments.rows import Row, RowState
 from deployments.seen import Seen, Status
 
-QUOTA_PATIENCE: Final = timedelta(hours=1)
-"""How long a deployment on demand is tried again that the account's quotas refuse."""
+REFUSAL_PATIENCE: Final = timedelta(hours=1)
+"""How long a deployment is tried again that is refused for what may pass."""
 
 
 class Successor(StrEnum):
@@ -61,12 +61,13 @@ class Act(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """An act and why; with a state to record, a time to plan, and a text to keep."""
+    """An act and why; with a state to record, a text to keep, and what a plan follows from."""
 
     act: Act
     why: str
     state: RowState | None = None
     at: datetime | None = None
+    commitment_ends: datetime | None = None
     failure: str = ""
 
 
@@ -250,10 +251,15 @@ def _plan(row: Row, sight: Sight) -> Step | None:
     due = _due(row, sight)
     if due is None:
         began = sight.ours.made if sight.ours is not None else sight.now
-        return Step(act=Act.PLAN, at=began, why="what is paid by the hour must end")
+        return _planned(sight, at=began, why="what is paid by the hour must end")
     if row.ends_at != due:
-        return Step(act=Act.PLAN, at=row.started_at, why="its end is another one now")
+        return _planned(sight, at=row.started_at, why="its end is another one now")
     return None
+
+
+def _planned(sight: Sight, *, at: datetime | None, why: str) -> Step:
+    ends = sight.ours.commitment_ends if sight.ours is not None else None
+    return Step(act=Act.PLAN, at=at, commitment_ends=ends, why=why)
 
 
 def _schedule(row: Row, sight: Sight) -> Step | None:
@@ -308,7 +314,7 @@ def _make(row: Row, sight: Sight) -> Step:
     if row.kind is Kind.PROVISIONED:
         due = row.due(commitment_ends=None)
         if due is None or (row.state is RowState.WANTED and due <= sight.now):
-            return Step(act=Act.PLAN, at=sight.now, why="what is paid by the hour must end")
+            return _planned(sight, at=sight.now, why="what is paid by the hour must end")
         step = _plan(row, sight) or _schedule(row, sight)
         if step is not None:
             return step
