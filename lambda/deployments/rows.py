@@ -118,8 +118,9 @@ class Row:
 
     `started_at` is when throughput was planned and its life began, `ends_at` when it has to end:
     both are written before it is bought. `superseded_by` is the name that took this one's place in
-    its resource, `retired_at` when CloudFormation's clean-up came. `deleted_at` says that nobody
-    wants it: from then on it is only removed. `settled_at` says that nothing is left to do.
+    its resource, `supersedes` the one whose place it took last, `retired_at` when CloudFormation's
+    clean-up came. `deleted_at` says that nobody wants it: from then on it is only removed.
+    `settled_at` says that nothing is left to do.
     """
 
     name: str
@@ -142,6 +143,7 @@ class Row:
     arn: str | None = None
     failure: str = ""
     superseded_by: str | None = None
+    supersedes: str | None = None
     retired_at: datetime | None = None
     started_at: datetime | None = None
     ends_at: datetime | None = None
@@ -180,6 +182,7 @@ class Row:
             arn=item.get("Arn"),
             failure=item.get("Failure", ""),
             superseded_by=item.get("SupersededBy"),
+            supersedes=item.get("Supersedes"),
             retired_at=_moment(item, "RetiredAt"),
             started_at=_moment(item, "StartedAt"),
             ends_at=_moment(item, "EndsAt"),
