@@ -28,6 +28,7 @@ COMMANDS = {
     "doctor": "finetune.doctor:doctor",
     "metrics": "finetune.metrics:metrics",
     "lineage": "finetune.lineage:lineage",
+    "leftovers": "finetune.leftovers:leftovers",
 }
 """Each command, in the order of the help text, and the function or Typer app behind it."""
 
