@@ -150,8 +150,10 @@ class Deployment(Section):
 
 
 class Inference(Section):
-    """What deploys models and calls them in private: the endpoint of Bedrock's runtime, the
-    function that calls through it, the one that deploys and removes, and what follows a job's end.
+    """What deploys models and calls them in private.
+
+    The endpoint of Bedrock's runtime, the function that calls models through it, the function that
+    deploys and removes them, and the state machine that follows a completed job.
     """
 
     enabled: bool = False

@@ -69,6 +69,7 @@ class Function(lambda_.Function):
         role: A shell whose permissions are attached as managed policies.
         environment: Environment variables; never a secret.
         timeout: At most 15 minutes.
+        packages: What its code needs under `lambda/` besides its own package and `customization`.
         vpc, subnets, security_group: Where it runs; all three or none.
         reserved_concurrency: None where the account's quota leaves nothing to reserve.
     """
@@ -87,6 +88,7 @@ class Function(lambda_.Function):
         timeout: Duration,
         dead_letter_queue: sqs.IQueue,
         reserved_concurrency: int | None,
+        packages: Sequence[str] = (),
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
         security_group: ec2.ISecurityGroup | None = None,
@@ -101,7 +103,7 @@ class Function(lambda_.Function):
                 runtime=lambda_.Runtime.PYTHON_3_13,
                 architecture=lambda_.Architecture.ARM_64,
                 handler=f"{package}.handler.handler",
-                code=_code(packages=(package, "customization"), folder=Path(folder)),
+                code=_code(packages=(package, "customization", *packages), folder=Path(folder)),
                 # A shell of another stack: statements added here would turn the arrow back.
                 role=role.without_policy_updates(),
                 log_group=log_group,
