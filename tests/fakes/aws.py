@@ -50,6 +50,7 @@ SERVICES = (
     "ec2",
     "lambda",
     "s3",
+    "scheduler",
     "sns",
     "stepfunctions",
 )
@@ -80,6 +81,7 @@ class FakeAws:
     stacks: dict[str, FakeStack] = field(default_factory=dict)
     published: list[dict[str, Any]] = field(default_factory=list)
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     invoked: list[bytes] = field(default_factory=list)
     interfaces: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -268,6 +270,59 @@ class FakeAws:
         assert filters["tag:BedrockManaged"] == ["true"]
         (arn,) = filters["tag:BedrockModelCustomizationJobArn"]
         return {"NetworkInterfaces": [{} for _ in range(self.interfaces.get(arn, 0))]}
+
+    # Scheduler
+
+    def create_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["Name"] in self.schedules:
+            raise RefusalError("ConflictException", f"Schedule {p['Name']} already exists.", 409)
+        return self._keep_schedule(p)
+
+    def update_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        self._schedule(p)
+        return self._keep_schedule(p)
+
+    def get_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        return {"Name": p["Name"], "GroupName": p["GroupName"], **self._schedule(p)}
+
+    def delete_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        self._schedule(p)
+        del self.schedules[p["Name"]]
+        return {}
+
+    def _schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["Name"] not in self.schedules:
+            raise RefusalError(
+                "ResourceNotFoundException", f"Schedule {p['Name']} does not exist.", 404
+            )
+        return self.schedules[p["Name"]]
+
+    def _keep_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        self.schedules[p["Name"]] = {
+            key: value for key, value in p.items() if key not in {"Name", "GroupName"}
+        }
+        group = p["GroupName"]
+        return {"ScheduleArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group}/{p['Name']}"}
+
+    def fire_schedules(self) -> list[str]:
+        """Let the schedules happen that are due; return those whose target took the call.
+
+        The others are tried again: the Scheduler does so for a day.
+        """
+        fired = []
+        for name, schedule in list(self.schedules.items()):
+            at = datetime.fromisoformat(schedule["ScheduleExpression"][3:-1]).replace(tzinfo=UTC)
+            if at > self.now:
+                continue
+            target = json.loads(schedule["Target"]["Input"])["ProvisionedModelId"]
+            try:
+                self.bedrock.delete_throughput({"provisionedModelId": target})
+            except RefusalError as refusal:
+                if refusal.code != "ResourceNotFoundException":
+                    continue
+            del self.schedules[name]
+            fired.append(name)
+        return fired
 
     # The wire
 

@@ -12,7 +12,7 @@ import follower.handler
 import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
-from tests.fakes.aws import FakeAws, Wire
+from tests.fakes.aws import SERVICES, STATE_MACHINE, FakeAws, Wire, client_name
 from tests.fakes.cloudformation import Resource
 from tests.fakes.properties import TRAINING, made
 
@@ -24,8 +24,7 @@ def wire() -> Wire:
 
 @pytest.fixture(scope="session")
 def wired(wire: Wire) -> dict[str, Any]:
-    services = ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns")
-    return {service: wire.client(service) for service in services}
+    return {service: wire.client(service) for service in SERVICES}
 
 
 @pytest.fixture
@@ -35,11 +34,11 @@ def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> I
         "sha256": TRAINING
     }
     for service, client in wired.items():
-        name = "functions" if service == "lambda" else service
-        monkeypatch.setattr(clients, name, lambda client=client: client)
+        monkeypatch.setattr(clients, client_name(service), lambda client=client: client)
     monkeypatch.setenv("TABLE_NAME", "made-table")
     monkeypatch.setenv("TOPIC_ARN", "arn:aws:sns:eu-test-1:123456789012:made-topic")
     monkeypatch.setenv("SUBMITTER_FUNCTION", "made-submitter")
+    monkeypatch.setenv("FOLLOW_UP_STATE_MACHINE", STATE_MACHINE)
     # The longest pauses, so that a test can say how long they are.
     monkeypatch.setattr(patience, "jitter", lambda ceiling: ceiling)
     monkeypatch.setattr("time.sleep", wire.aws.sleep)
