@@ -44,7 +44,8 @@ class OnEventResult(TypedDict):
     """What the submitter answers; the framework hands all of it on to the completion check.
 
     `Jobs` names what has to be over on a Delete (jobs, or deployments where the resource is one),
-    `NotBefore` when one that Bedrock does not have may be taken for gone: until then a submission may still be under way.
+    `NotBefore` when one that Bedrock does not have may be taken for gone: until then a submission
+    may still be under way.
     """
 
     PhysicalResourceId: str

@@ -6,6 +6,7 @@ model, and every answer is validated against the operation's output shape.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, MutableMapping
@@ -91,10 +92,11 @@ class FakeAws:
     by_caller: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        ids = itertools.count()
         self.bedrock = Bedrock(
             clock=lambda: self.now,
             arn=_arn,
-            new_id=lambda: f"{len(self.bedrock.requests):012d}",
+            new_id=lambda: f"{next(ids):012d}",
             quota=100,
             # Faults of all services are planted at the wire.
             check_each=False,
@@ -299,7 +301,9 @@ class FakeAws:
 
     def _keep_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
         self.schedules[p["Name"]] = {
-            key: value for key, value in p.items() if key not in {"Name", "GroupName"}
+            key: value
+            for key, value in p.items()
+            if key not in {"Name", "GroupName", "ClientToken"}
         }
         group = p["GroupName"]
         return {"ScheduleArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group}/{p['Name']}"}

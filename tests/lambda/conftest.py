@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 import completion_check.handler
+import deployer.handler
 import follower.handler
 import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
 from tests.fakes.aws import SERVICES, STATE_MACHINE, FakeAws, Wire, client_name
-from tests.fakes.cloudformation import Resource
+from tests.fakes.cloudformation import STACK, Resource
+from tests.fakes.deployments import VARIABLES, WishResource, wish
 from tests.fakes.properties import TRAINING, made
 
 
@@ -42,7 +44,14 @@ def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> I
     # The longest pauses, so that a test can say how long they are.
     monkeypatch.setattr(patience, "jitter", lambda ceiling: ceiling)
     monkeypatch.setattr("time.sleep", wire.aws.sleep)
-    for handler in (submitter.handler, completion_check.handler, follower.handler):
+    for key, value in VARIABLES.items():
+        monkeypatch.setenv(key, value)
+    for handler in (
+        submitter.handler,
+        completion_check.handler,
+        follower.handler,
+        deployer.handler,
+    ):
         monkeypatch.setattr(handler, "now", lambda: wire.aws.now)
     yield wire.aws
     # Whatever a test drove: no function calls what the policies are not made for.
@@ -58,3 +67,9 @@ def properties() -> dict[str, Any]:
 @pytest.fixture
 def resource(aws: FakeAws, properties: dict[str, Any]) -> Resource:
     return Resource(aws=aws, properties=properties)
+
+
+@pytest.fixture
+def wished(aws: FakeAws) -> WishResource:
+    """The resource of a wish for a deployment on demand."""
+    return WishResource(aws=aws, properties=wish(), stack=f"{STACK}-of-wish")
