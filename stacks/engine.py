@@ -103,7 +103,6 @@ class EngineStack(Stack):
     def _deployments(self, *, names: Names) -> DeploymentPart:
         """What the engine's functions have to do with the inference stack, which comes later."""
         return DeploymentPart(
-            packages=("deployments",),
             submitter_statements=[
                 statement_on_deployments(
                     self, names=names, actions=actions(SUBMITTER_CALLS, prefix="dynamodb")

@@ -100,7 +100,6 @@ class InferenceStack(Stack):
                 "ENVIRONMENT": names.environment,
                 "DEPLOYMENTS_TABLE": self.table.table_name,
             },
-            packages=("deployments",),
             network=network.network,
             security_group=groups.runtime.invoker,
         )
@@ -121,7 +120,6 @@ class InferenceStack(Stack):
                 "TABLE_NAME": engine.table.table_name,
                 "BUCKET_NAME": storage.bucket.bucket_name,
             },
-            packages=("lineage", "training_metrics"),
             network=network.network,
             security_group=groups.functions,
         )
@@ -187,7 +185,6 @@ class InferenceStack(Stack):
                 "DATA_KEY_ARN": self._key.key_arn,
                 "FOLLOW_UP_STATE_MACHINE": self._machine_arn,
             },
-            packages=("deployments",),
         )
         acknowledge_outside_the_vpc(
             function,

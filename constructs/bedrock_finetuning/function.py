@@ -16,7 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from .acknowledgements import acknowledge, in_packs
-from .function_assets import assemble
+from .function_assets import assemble, packages_of
 from .naming import Names
 from .statements import Allow, deny
 
@@ -69,7 +69,6 @@ class Function(lambda_.Function):
         role: A shell whose permissions are attached as managed policies.
         environment: Environment variables; never a secret.
         timeout: At most 15 minutes.
-        packages: What its code needs under `lambda/` besides its own package and `customization`.
         vpc, subnets, security_group: Where it runs; all three or none.
         reserved_concurrency: None where the account's quota leaves nothing to reserve.
     """
@@ -88,7 +87,6 @@ class Function(lambda_.Function):
         timeout: Duration,
         dead_letter_queue: sqs.IQueue,
         reserved_concurrency: int | None,
-        packages: Sequence[str] = (),
         vpc: ec2.IVpc | None = None,
         subnets: ec2.SubnetSelection | None = None,
         security_group: ec2.ISecurityGroup | None = None,
@@ -103,7 +101,7 @@ class Function(lambda_.Function):
                 runtime=lambda_.Runtime.PYTHON_3_13,
                 architecture=lambda_.Architecture.ARM_64,
                 handler=f"{package}.handler.handler",
-                code=_code(packages=(package, "customization", *packages), folder=Path(folder)),
+                code=_code(packages=packages_of(package), folder=Path(folder)),
                 # A shell of another stack: statements added here would turn the arrow back.
                 role=role.without_policy_updates(),
                 log_group=log_group,

@@ -38,7 +38,6 @@ class FunctionMaker:
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
         environment: Mapping[str, str],
-        packages: Sequence[str] = (),
         network: TrainingNetwork | None = None,
         security_group: ec2.ISecurityGroup | None = None,
     ) -> Function:
@@ -52,7 +51,6 @@ class FunctionMaker:
             statements: What it may do besides logging and keeping failed events.
             timeout: At most 15 minutes.
             environment: Environment variables.
-            packages: What its code needs under `lambda/` besides its own and `customization`.
             network: The network it runs in; None for outside.
             security_group: Its group there; None for outside.
         """
@@ -85,7 +83,6 @@ class FunctionMaker:
             log_group=log_group,
             log_level=self.settings.log_level,
             environment=environment,
-            packages=packages,
             timeout=timeout,
             dead_letter_queue=self.dead_letter_queue,
             reserved_concurrency=self.settings.reserved_concurrency,

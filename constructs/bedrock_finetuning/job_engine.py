@@ -36,7 +36,6 @@ class DeploymentPart:
     them, in the inference stack.
     """
 
-    packages: Sequence[str]
     submitter_statements: Sequence[iam.PolicyStatement]
     submitter_environment: Mapping[str, str]
     check_statements: Sequence[iam.PolicyStatement]
@@ -103,7 +102,6 @@ class JobEngine(Construct):
                 "MAX_JOBS_IN_PROGRESS": str(max_jobs_in_progress),
                 **(deployments.submitter_environment if deployments else {}),
             },
-            packages=deployments.packages if deployments else (),
             network=network,
             security_group=groups.functions,
         )
@@ -115,7 +113,6 @@ class JobEngine(Construct):
             statements=deployments.check_statements if deployments else (),
             timeout=Duration.minutes(1),
             environment=deployments.check_environment if deployments else {},
-            packages=deployments.packages if deployments else (),
         )
         acknowledge_outside_the_vpc(
             self.completion_check,

@@ -10,7 +10,8 @@ from typing import Literal
 from aws_cdk import CustomResource, Duration
 from constructs import Construct
 
-RESOURCE_TYPE = "Custom::BedrockModelDeployment"
+from customization.identity import names_for
+from deployments.wish import RESOURCE_TYPE, Wish
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,9 @@ class ModelDeployment(Construct):
         job_name: Physical id of the job's resource.
         table_name: Where the wish is kept.
         tags: On the deployment, beside the owner tags.
+
+    Raises:
+        WishError: The submitter would refuse the wish.
     """
 
     def __init__(
@@ -73,22 +77,24 @@ class ModelDeployment(Construct):
     ) -> None:
         super().__init__(scope, id)
         provisioned = serving.kind == "provisioned"
+        properties = {
+            "Environment": environment,
+            "Job": job,
+            "Kind": serving.kind,
+            "ModelUnits": str(serving.model_units),
+            "Commitment": serving.commitment or "",
+            "Hours": str(serving.hours) if provisioned and serving.hours else "",
+            "SmokeTests": json.dumps([asdict(each) for each in serving.smoke_tests]),
+            "Tags": [{"key": key, "value": value} for key, value in sorted(tags.items())],
+        }
+        # Read here as the submitter will read it, with a stand-in for the job's name.
+        stand_in = names_for(environment=environment, job=job, digest="0" * 16)
+        Wish.from_properties({**properties, "JobName": stand_in})
         self.resource = CustomResource(
             self,
             "Resource",
             resource_type=RESOURCE_TYPE,
             service_token=service_token,
             service_timeout=Duration.hours(1),
-            properties={
-                "Environment": environment,
-                "Job": job,
-                "JobName": job_name,
-                "Kind": serving.kind,
-                "ModelUnits": str(serving.model_units),
-                "Commitment": serving.commitment or "",
-                "Hours": str(serving.hours) if provisioned and serving.hours else "",
-                "SmokeTests": json.dumps([asdict(each) for each in serving.smoke_tests]),
-                "Table": table_name,
-                "Tags": [{"key": key, "value": value} for key, value in sorted(tags.items())],
-            },
+            properties={**properties, "JobName": job_name, "Table": table_name},
         )
