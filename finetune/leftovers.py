@@ -122,13 +122,15 @@ def _leftovers(
         environment=environment, directory=config, everybody=all_environments
     )
     found = survey(scope=scope, directory=config, rehearsal=rehearsal)
-    _tell(output, found, everything=everything)
+    tell(output, found, everything=everything)
     for problem in problems:
         output.add(problem)
     removed: list[dict[str, object]] = []
     if delete:
         doomed = taking.doomed(found, also_kept=kinds)
-        taking.check_account(found)
+        for wanted in found.wanted.values():
+            if wanted.region in found.regions:
+                taking.check_account(wanted, found.regions[wanted.region])
         taking.confirm(
             output, doomed, environment=environment, yes=yes, what="delete these for good"
         )
@@ -144,14 +146,14 @@ def _leftovers(
             found = survey(scope=scope, directory=config, rehearsal=rehearsal)
             output.say("")
             output.say("after that:")
-            _tell(output, found, everything=False)
+            tell(output, found, everything=False)
         problems = [*problems, *failed]
     result = {**picture.as_result(found), **({"removed": removed} if delete else {})}
     raise_for(found, problems=problems, result=result)
     return result
 
 
-def _tell(output: Output, found: "Survey", *, everything: bool) -> None:
+def tell(output: Output, found: "Survey", *, everything: bool) -> None:
     """Show what is there: what is forgotten and kept by name, what is in use by number."""
     from finetune.clean_up import picture  # noqa: PLC0415 loaded when used
     from finetune.clean_up.things import Fate  # noqa: PLC0415

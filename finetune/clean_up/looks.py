@@ -624,6 +624,11 @@ LOOKS: Final[Mapping[str, Callable[[Region], Iterator[Thing]]]] = {
 """Every look, by what it looks for."""
 
 
+def look_at_bedrock(region: Region) -> list[Thing]:
+    """What Bedrock has of an environment. Raises botocore's errors."""
+    return [thing for look in (throughputs, deployments, jobs, models) for thing in look(region)]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seen:
     """What was seen, and what could not be looked at."""

@@ -17,7 +17,7 @@ from finetune.report import CommandError, ExitCode, failure
 
 LATE: Final = re.compile(
     r"network ?interface|dependent object|DependencyViolation|has dependencies|is in use by|"
-    r"is currently in use|eni-[0-9a-f]+",
+    r"is currently in use|eni-[0-9a-f]+|is not empty|BucketNotEmpty",
     re.IGNORECASE,
 )
 """What a deletion says that fails because a service has not released something yet."""
@@ -50,8 +50,10 @@ class Deleter:
         ):
             self._cloudformation.delete_stack(StackName=stack)
 
-    def finish(self, stack: str) -> None:
+    def finish(self, stack: str, *, again: Callable[[], None] = lambda: None) -> None:
         """Wait until a stack is gone, asking again where AWS released something late.
+
+        `again` is called before: a bucket may have got logs meanwhile.
 
         Raises:
             CommandError: it cannot be deleted (1, with the reasons), or not in time (4).
@@ -71,6 +73,7 @@ class Deleter:
             since = self._last_event(stack)
             # Longer than between two looks: Lambda and Bedrock take minutes to give these back.
             time.sleep(min(6 * self.patience.interval, max(left, 0)))
+            again()
             self.start(stack)
 
     def delete(self, stack: str) -> None:

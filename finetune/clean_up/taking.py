@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from finetune.aws import aws_errors
+from finetune.aws import Connection, aws_errors
 from finetune.clean_up import picture
+from finetune.clean_up.looks import Region
 from finetune.clean_up.removal import REMOVABLE, Remover
 from finetune.clean_up.stack_deletion import Deleter, Patience
 from finetune.clean_up.survey import Entry, Survey
 from finetune.clean_up.things import Fate, Kind
+from finetune.clean_up.wanted import Wanted
 from finetune.report import CommandError, ExitCode, Finding, Output, failure
+
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 
 def kinds_named(names: Iterable[str]) -> frozenset[Kind]:
@@ -68,26 +75,24 @@ def doomed(found: Survey, *, also_kept: frozenset[Kind]) -> list[Entry]:
     return [entry for entry in found.entries if goes(entry)]
 
 
-def check_account(found: Survey) -> None:
+def check_account(wanted: Wanted, region: Region) -> None:
     """Refuse to delete in another account than the settings name.
 
     Raises:
         CommandError: the credentials are of another account (3).
     """
-    for wanted in found.wanted.values():
-        region = found.regions.get(wanted.region)
-        if wanted.account is None or region is None:
-            continue
-        with aws_errors(doing="reading whose credentials these are"):
-            got = region.client("sts").get_caller_identity()["Account"]
-        if got != wanted.account:
-            raise failure(
-                code=ExitCode.AWS,
-                id="other-account",
-                message=f"the credentials are of account {got}, the settings of"
-                f" {wanted.environment} name {wanted.account}: nothing was deleted",
-                fix="choose other credentials (AWS_PROFILE), or correct `account`",
-            )
+    if wanted.account is None:
+        return
+    with aws_errors(doing="reading whose credentials these are"):
+        got = region.client("sts").get_caller_identity()["Account"]
+    if got != wanted.account:
+        raise failure(
+            code=ExitCode.AWS,
+            id="other-account",
+            message=f"the credentials are of account {got}, the settings of"
+            f" {wanted.environment} name {wanted.account}: nothing was deleted",
+            fix="choose other credentials (AWS_PROFILE), or correct `account`",
+        )
 
 
 def confirm(
@@ -133,19 +138,50 @@ def ask(output: Output, *, question: str, environment: str, yes: bool) -> None:
         )
 
 
-def administrator_of(connection: Any, role: str | None) -> Any:  # noqa: ANN401 - an S3 client
+def administrator_of(
+    connection: Connection, *, role: str | None, wanted: Wanted | None
+) -> S3Client:
     """The S3 client of who may empty buckets: of a role of theirs, or the caller.
+
+    In a rehearsal it is a stand-in for the settings' administrators, as when it destroys.
 
     Raises:
         CommandError: the role may not be taken (3).
     """
+    if role is None and connection.rehearsal and wanted is not None:
+        return _stand_in(connection, wanted)
     if role is None:
-        return connection.client("s3")
+        found: S3Client = connection.client("s3")
+        return found
     with aws_errors(
         doing=f"assuming the role {role}",
         denied="the role must trust the caller, and the caller be allowed to call sts:AssumeRole",
     ):
         return connection.s3_as(role=role)
+
+
+def _stand_in(connection: Connection, wanted: Wanted) -> S3Client:
+    from finetune.aws import read_rehearsal  # noqa: PLC0415 loaded when used
+    from finetune.environments import REHEARSAL_FILE  # noqa: PLC0415
+    from rehearsal import people  # noqa: PLC0415
+    from rehearsal.client import Client, Credentials  # noqa: PLC0415
+
+    kept = read_rehearsal(path=REHEARSAL_FILE)
+    caller = Client(
+        endpoint=kept.endpoint,
+        ca_file=Path(kept.ca_file),
+        region=kept.region,
+        account=connection.client("sts").get_caller_identity()["Account"],
+        credentials=Credentials(
+            access_key=kept.access_key_id,
+            secret_key=kept.secret_access_key,
+            session_token=kept.session_token,
+        ),
+    )
+    found: S3Client = people.become(
+        client=caller, people=wanted.administrators, session_name="finetune"
+    ).service("s3")
+    return found
 
 
 def take_away(
@@ -172,7 +208,11 @@ def take_away(
                 deleter=Deleter(
                     region=region, patience=Patience(interval=interval), say=output.say
                 ),
-                administrator=administrator_of(region.connection, administrator),
+                administrator=administrator_of(
+                    region.connection,
+                    role=administrator,
+                    wanted=found.wanted.get(thing.environment),
+                ),
                 pending_window_days={
                     name: wanted.pending_window_days for name, wanted in found.wanted.items()
                 },
