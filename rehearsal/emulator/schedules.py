@@ -33,7 +33,7 @@ from rehearsal.bedrock_semantics.errors import (
 )
 from rehearsal.emulator import clock, principals, refusals
 from rehearsal.emulator.decisions import require, why_denied
-from rehearsal.emulator.errors import AccessDeniedError
+from rehearsal.emulator.errors import AccessDeniedError, NothingThereError
 
 _log = logging.getLogger("rehearsal")
 _SERVICE = "scheduler.amazonaws.com"
@@ -265,7 +265,7 @@ class _Clock:
             role = principals.session_of_role(role_arn=role_arn, session_name=name[:64])
             _check_payload_key(role, schedule)
             self._targets.find(target["Arn"])(role, parameters_of(target["Input"]))
-        except NotFoundError as error:
+        except (NotFoundError, NothingThereError) as error:
             # What it would remove is gone: nothing to try again, and no mistake.
             _log.info("schedule %s: %s", arn, error.message)
         except ConflictError as error:

@@ -18,7 +18,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudwatch_logs, kms, lambda_svc, sns, stepfunctions
 
 from rehearsal.emulator import data_encryption, principals, refusals
-from rehearsal.emulator.cloudformation.handlers import Properties, RefusedError, before
+from rehearsal.emulator.cloudformation.handlers import Properties, RefusedError, after, before
 from rehearsal.emulator.decisions import why_denied
 
 _TYPE = "AWS::StepFunctions::StateMachine"
@@ -190,7 +190,23 @@ def _check_logs(role: principals.Caller, logging_: Mapping[str, Any]) -> None:
             raise _denied(
                 f"The Log Destination {group} does not exist, or its ARN does not end with `:*`"
             )
-    logging_.get("IncludeExecutionData")
+
+
+def _keep_logging(arn: str, properties: Properties) -> None:
+    """Store where a machine logs in the API's words and not in the template's."""
+    given = properties.get("LoggingConfiguration")
+    if not given:
+        return
+    machine = stepfunctions._state_machines[arn]
+    machine["loggingConfiguration"] = {
+        "level": given.get("Level", "OFF"),
+        "includeExecutionData": str(given.get("IncludeExecutionData", False)).lower() == "true",
+        "destinations": [
+            {"cloudWatchLogsLogGroup": {"logGroupArn": group["LogGroupArn"]}}
+            for destination in given.get("Destinations") or []
+            for group in [destination["CloudWatchLogsLogGroup"]]
+        ],
+    }
 
 
 def _denied(text: str) -> RefusedError:
@@ -201,6 +217,7 @@ def _denied(text: str) -> RefusedError:
 def install() -> None:
     """Let machines act this way from now on."""
     before(_TYPE, _check_machine)
+    after(_TYPE, _keep_logging)
     stepfunctions._invoke_resource = _invoke
     stepfunctions._run_execution = _run
     stepfunctions._fail_execution = _fail
