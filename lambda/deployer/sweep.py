@@ -392,13 +392,14 @@ class Sweep:
 
     def _reap_one(self, each: Listed) -> None:
         row = self.table.read(each.name)
-        if row is not None:
-            if row.settled_at is not None:
-                settled = When(equal={"SettledAt": (row.settled_at.isoformat(),)})
-                self.table.change(row.name, {}, remove=["SettledAt"], when=settled)
+        if row is not None and row.settled_at is None:
             return
         tags = tags_of(bedrock=self.bedrock, arn=each.arn)
         if not are_ours(tags=tags, environment=self.environment):
+            return
+        if row is not None and row.settled_at is not None:
+            settled = When(equal={"SettledAt": (row.settled_at.isoformat(),)})
+            self.table.change(row.name, {}, remove=["SettledAt"], when=settled)
             return
         if self.now() - each.made < ORPHAN_GRACE:
             return
