@@ -79,6 +79,11 @@ class Options:
         return self.state / "clock-offset"
 
     @property
+    def sudden_end_file(self) -> Path:
+        """JSON: the `function` that is ended at its `call`th call; may be absent."""
+        return self.state / "sudden-end"
+
+    @property
     def interface_pace_file(self) -> Path:
         """How many seconds interfaces outlive their function; may be absent."""
         return self.state / "interface-seconds"

@@ -49,6 +49,7 @@ def _extend(options: Options) -> None:
         principals,
         refusals,
         state_machines,
+        sudden_ends,
     )
     from rehearsal.emulator.bedrock import service  # noqa: PLC0415
     from rehearsal.emulator.cloudformation import (  # noqa: PLC0415
@@ -65,6 +66,7 @@ def _extend(options: Options) -> None:
     principals.install()
     condition_keys.install()
     front_door.install(prefix_lists=options.prefix_lists)
+    sudden_ends.install(options.sudden_end_file)
     data_encryption.install()
     ec2_descriptions.install()
     function_runtime.install()

@@ -22,12 +22,18 @@ _numbers = itertools.count(1)
 _CODE = """
 class PassingServiceError(Exception):
     pass
-tries = []
 def handler(event, context):
-    tries.append(1)
-    if len(tries) <= event.get("fails", 0):
+    if event["retry"] < event.get("fails", 0):
         raise PassingServiceError("for now")
-    return {"tries": len(tries)}
+"""
+_NODE = """
+const { KMS } = require("@aws-sdk/client-kms");
+exports.handler = async () => {
+  for (let call = 0; call < 3; call++) {
+    try { await new KMS({}).describeKey({ KeyId: "none" }); } catch (error) {}
+  }
+  return "done";
+};
 """
 _LOG_ACTIONS = [
     "logs:CreateLogDelivery",
@@ -96,7 +102,8 @@ class Machine:
                     "Resource": "arn:aws:states:::lambda:invoke",
                     "Arguments": {
                         "FunctionName": "${Function.Arn}",
-                        "Payload": "{% $states.input %}",
+                        "Payload": "{% $merge([$states.input, "
+                        "{'retry': $states.context.State.RetryCount}]) %}",
                     },
                     "Retry": [retry],
                     "Catch": [{"ErrorEquals": ["PassingServiceError"], "Next": "Tell"}],
@@ -261,14 +268,11 @@ def test_an_execution_of_one_name_runs_once(machine: Machine) -> None:
 
 def test_a_passing_error_is_tried_again_and_a_lasting_one_caught(other: Machine) -> None:
     assert other.deploy().ok
-    # Three tries of one process: the first two fail, then the third is counted.
-    found = other.run("again", fails=2)
-    assert found["status"] == "SUCCEEDED", found.get("cause")
-    arn = found["executionArn"]
-    events = [
-        event["type"] for event in other.states.get_execution_history(executionArn=arn)["events"]
-    ]
-    assert events.count("TaskFailed") == 2
+    for fails, failed in ((1, 1), (9, 3)):
+        found = other.run(f"again-{fails}", fails=fails)
+        assert found["status"] == "SUCCEEDED", found.get("cause")
+        history = other.states.get_execution_history(executionArn=found["executionArn"])
+        assert [event["type"] for event in history["events"]].count("TaskFailed") == failed
 
 
 @pytest.mark.parametrize(
@@ -320,3 +324,28 @@ def test_encryption_and_logs_are_kept(machine: Machine) -> None:
     found = machine.states.describe_state_machine(stateMachineArn=arn)
     assert found["encryptionConfiguration"]["type"] == "CUSTOMER_MANAGED_KMS_KEY"
     assert found["loggingConfiguration"]["includeExecutionData"] is False
+
+
+def test_a_function_that_is_ended_in_its_work_is_run_again(
+    other: Machine, emulator: Emulator
+) -> None:
+    """The rehearsal's own way to end it: at its second call, before that has any effect."""
+
+    def change(resources: Document) -> None:
+        properties = resources["Machine"]["Properties"]
+        text = properties["DefinitionString"]["Fn::Sub"].replace(
+            "PassingServiceError", "Runtime.ExitError"
+        )
+        properties["DefinitionString"]["Fn::Sub"] = text
+        resources["Function"]["Properties"]["Runtime"] = "nodejs22.x"
+        resources["Function"]["Properties"]["Code"]["ZipFile"] = _NODE
+
+    assert other.deploy(change).ok
+    plan = emulator.state / "sudden-end"
+    plan.write_text(json.dumps({"function": other.name, "call": 2}), encoding="utf-8")
+    found = other.run("ended")
+    assert found["status"] == "SUCCEEDED", found.get("cause")
+    assert not plan.exists()
+    history = other.states.get_execution_history(executionArn=found["executionArn"])["events"]
+    failed = [event for event in history if event["type"] == "TaskFailed"]
+    assert [event["taskFailedEventDetails"]["error"] for event in failed] == ["Runtime.ExitError"]
