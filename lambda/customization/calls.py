@@ -63,7 +63,7 @@ alone."""
 
 INVOKER_CALLS: Final[tuple[Call, ...]] = (
     ("bedrock-runtime", "Converse"),
-    ("dynamodb", "GetItem"),
+    ("dynamodb", "Scan"),
 )
 """What the invoker calls, all through endpoints of its VPC."""
 

@@ -27,10 +27,12 @@ LONGEST_SECONDS: Final = 8 * 3600
 START: Final = "Begin"
 
 _JOB: Final = "{% $states.context.Execution.Input.job_name %}"
+_NAME: Final = "{% $states.context.Execution.Name %}"
 
 # Lambda's own errors, a function that was ended from outside, and those of ours that pass.
 # https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 PASSING_ERRORS: Final = (
+    "CrowdedRecordError",
     "Lambda.AWSLambdaException",
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.SdkClientException",
@@ -66,7 +68,7 @@ def definition(
     lambda_ = f"arn:{partition}:states:::lambda:invoke"
 
     def report(step: str, *, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        payload = {"step": step, "job_name": _JOB, **arguments}
+        payload = {"step": step, "job_name": _JOB, "execution": _NAME, **arguments}
         return _call(lambda_, function=report_arn, payload=payload, seconds=STEP_SECONDS)
 
     return {
