@@ -208,23 +208,23 @@ def raise_for(
     found: "Survey", *, problems: Sequence[Finding], result: Mapping[str, object]
 ) -> None:
     """End with 3 when nobody can say that nothing is forgotten, and with 1 when something is."""
-    from finetune.clean_up.things import Fate  # noqa: PLC0415 loaded when used
+    from finetune.clean_up import picture  # noqa: PLC0415 loaded when used
+    from finetune.clean_up.things import Fate  # noqa: PLC0415
 
-    forgotten = [
-        Finding(
-            id="forgotten",
-            level="error",
-            message=f"the {entry.judged.thing.kind} {entry.judged.thing.name} is forgotten:"
-            f" {entry.judged.why}",
-            fix=entry.judged.stays
-            or (
-                f"name it: finetune leftovers --delete --also-kept '{entry.judged.thing.kind}'"
-                if entry.judged.by_name
-                else "finetune leftovers --delete"
-            ),
+    entries = found.of(Fate.FORGOTTEN)
+    forgotten = []
+    if entries:
+        some = ", ".join(entry.judged.thing.name for entry in entries[:3])
+        more = f" and {len(entries) - 3} more" if len(entries) > 3 else ""
+        forgotten.append(
+            Finding(
+                id="forgotten",
+                level="error",
+                message=f"{len(entries)} {'thing is' if len(entries) == 1 else 'things are'}"
+                f" forgotten, {picture.total_of(entries)}: {some}{more}",
+                fix=_what_to_do(entries),
+            )
         )
-        for entry in found.of(Fate.FORGOTTEN)
-    ]
     blind = [*found.problems, *problems]
     if blind or forgotten:
         raise CommandError(
@@ -232,3 +232,15 @@ def raise_for(
             findings=[*blind, *forgotten],
             result=result,
         )
+
+
+def _what_to_do(entries: "Sequence[Entry]") -> str:
+    """How things that are forgotten go: by the command, by naming their kind, or by hand."""
+    goes = [entry for entry in entries if not (entry.judged.stays or entry.judged.by_name)]
+    named = {entry.judged.thing.kind.value for entry in entries if entry.judged.by_name}
+    stay = sum(bool(entry.judged.stays) for entry in entries)
+    steps = ["finetune leftovers --delete"] if goes else []
+    kinds = " ".join(f"--also-kept '{kind}'" for kind in sorted(named))
+    steps += [f"those whose policy nobody knows: finetune leftovers --delete {kinds}"] * bool(named)
+    steps += [f"{stay} go another way: see what is said of each"] * bool(stay)
+    return "; ".join(steps)

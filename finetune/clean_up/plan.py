@@ -178,17 +178,25 @@ def sentences(plan: Plan) -> Iterator[str]:
     for model in plan.models(stay=False):
         yield f"goes: the model {model.name}"
     days = plan.wanted.pending_window_days
-    for _, resource in plan.data(stays=False):
-        kind = DATA_TYPES[resource.type]
-        how = {
-            Kind.BUCKET: ", with every version of every object",
-            Kind.KEY: f", {days} days later; what it encrypted cannot be read from now on",
-        }.get(kind, "")
-        yield f"goes: the {kind} {resource.physical_id}{how}"
-    for _, resource in plan.data(stays=True):
-        yield f"stays: the {DATA_TYPES[resource.type]} {resource.physical_id}"
+    for stays, verb in ((False, "goes"), (True, "stays")):
+        found = plan.data(stays=stays)
+        for _, resource in found:
+            kind = DATA_TYPES[resource.type]
+            if kind is not Kind.LOG_GROUP:
+                yield f"{verb}: the {kind} {resource.physical_id}" + (
+                    "" if stays else _HOW_IT_GOES.get(kind, "").format(days=days)
+                )
+        groups = sum(DATA_TYPES[resource.type] is Kind.LOG_GROUP for _, resource in found)
+        if groups:
+            yield f"{verb}: {groups} log {'group' if groups == 1 else 'groups'}"
     for model in plan.models(stay=True):
         yield f"stays: the model {model.name}"
+
+
+_HOW_IT_GOES: Final[Mapping[Kind, str]] = {
+    Kind.BUCKET: ", with every version of every object",
+    Kind.KEY: ", {days} days later; what it encrypted cannot be read from now on",
+}
 
 
 def mappings(plan: Plan) -> dict[str, dict[str, dict[str, str]]]:

@@ -17,7 +17,6 @@ from finetune.clean_up.things import Fate, Kind
 from finetune.clean_up.wanted import Wanted
 from finetune.report import CommandError, ExitCode, Finding, Output, failure
 
-
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
