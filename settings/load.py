@@ -43,7 +43,8 @@ def load_settings(*, environment: str, directory: Path, hold_to_budget: bool = T
     source = read_yaml(path=path)
     settings = _checked(source=source, environment=environment, datasets=datasets, earlier=findings)
     budget = settings.budget
-    if hold_to_budget and (budget.month is not None or budget.job is not None):
+    limits = (budget.month, budget.job, budget.deployment)
+    if hold_to_budget and any(limit is not None for limit in limits):
         _hold_to_budget(settings, source=source, directory=directory)
     return settings
 
