@@ -129,6 +129,8 @@ def _end(row: Row, sight: Sight) -> Step | None:
     due = _due(row, sight)
     if due is None or sight.now < due or row.state in {RowState.WANTED, RowState.REMOVED}:
         return None
+    if row.ends_at != due:
+        return _plan(row, sight)
     if sight.ours is not None:
         return _remove(sight, why="its end came")
     if row.state.is_over or row.deleted_at is not None:

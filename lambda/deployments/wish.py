@@ -58,8 +58,6 @@ class Wish:
         units = reader.whole("ModelUnits", 1, MOST_UNITS)
         committed = reader.optional("Commitment", "|".join(["", *Commitment]))
         hours = reader.optional("Hours", r"[0-9]{0,4}")
-        # Ties the job's stack to the table's: CloudFormation keeps that one while this one is there.
-        reader.seen.add("Table")
         tests = _tests(reader)
         tags = _tags(reader)
         commitment = Commitment(committed) if committed else None

@@ -18,6 +18,7 @@ from customization import claims
 from customization.errors import BusyTableError, StaleRequestError
 from customization.events import Follow, OnEventResult, RequestType, ResourceEvent
 from customization.table import When
+from deployments.errors import WishError
 from deployments.naming import is_deployment_name
 from deployments.rows import CREATION_GRACE, OF_AN_ATTEMPT, Row, RowState
 from deployments.wish import Wish
@@ -170,7 +171,7 @@ class Wishes:
             return _gone(name)
         self._refuse_stale(event)
         self._reclaim(name, event=event)
-        row = self.table.read(name)
+        row = self.table.read(name) or self._rediscovered(name, event=event)
         if row is None or not _is_of(row, event=event):
             self.logger.info("not this stack's", extra={"physical_id": name})
             return _gone(name)
@@ -183,8 +184,22 @@ class Wishes:
             self._unwant(each)
         return self._leaving(name, [each.name for each in going])
 
+    def _rediscovered(self, name: str, *, event: ResourceEvent) -> Row | None:
+        """Write down what the table does not know, as after a restore, so that it is removed."""
+        try:
+            wish = Wish.from_properties(event.properties, show_values=False)
+        except WishError:
+            return None
+        if wish.name != name:
+            return None
+        self._want(wish, event=event, replaced=None)
+        return self.table.read(name)
+
     def _line_of(self, row: Row) -> list[Row]:
-        """Return what the same resource has replaced, one by another, and still has."""
+        """Return what the same resource has replaced, one by another, and still has.
+
+        Besides, what an Update wanted that came to nothing before it could mark this one.
+        """
         line: list[Row] = []
         looked_at = {row.name}
         before = row.supersedes
@@ -194,7 +209,8 @@ class Wishes:
             if found is None:
                 break
             same = claims.resource_of(found.claim) == claims.resource_of(row.claim)
-            if same and found.superseded_by is not None and found.state is not RowState.REMOVED:
+            older = found.superseded_by is not None or found.requested_at <= row.requested_at
+            if same and older and found.state is not RowState.REMOVED:
                 line.append(found)
             before = found.supersedes
         return line

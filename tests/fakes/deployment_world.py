@@ -204,14 +204,17 @@ class DeploymentWorld(World):
 
     def _delete_stack(self, stack: Stack) -> Iterator[None]:
         served = {stack.physical_id, *stack.accepted}
+        # One that a failed rollback left may be marked as replaced: its Delete looks like the
+        # clean-up of an update, and it goes when the stack is gone.
+        unclear = stack.unclear or stack.status == "UPDATE_ROLLBACK_FAILED"
+        stack.unclear = unclear
         yield from super()._delete_stack(stack)
-        if stack.status != "DELETE_COMPLETE":
+        if stack.status != "DELETE_COMPLETE" or unclear:
             return
         # The model goes now: what serves it went before.
         left = [name for name in self._of_ours() if name in served]
         others = {each.physical_id for each in self.stacks.values() if each is not stack}
-        lost = self.forgotten & set(left)
-        if set(left) - others - lost:
+        if set(left) - others and not self.forgotten & served:
             raise BrokenError(f"{left} outlive the stack that wanted them")
 
     def _keeps(self, stack: Stack, name: str) -> bool:
@@ -298,8 +301,13 @@ class DeploymentWorld(World):
         return ends is not None and datetime.fromisoformat(ends) <= self.aws.now
 
     def may_remove(self, name: str) -> bool:
-        """Return whether something may be removed now, as the stacks see it."""
-        if self.is_past_its_end(name) or name in self.forgotten:
+        """Return whether something may be removed: nobody wants it, or its end came."""
+        unwanted = "DeletedAt" in self.aws.items.get(name, {})
+        return unwanted or self.is_past_its_end(name) or name in self.forgotten
+
+    def may_be_unwanted(self, name: str) -> bool:
+        """Return whether a row may be marked as unwanted now, as the stacks see it."""
+        if "ActiveAt" not in self.aws.items[name]:
             return True
         for stack in self.stacks.values():
             if name not in stack.accepted or stack.status.startswith(("DELETE", "ROLLBACK")):
@@ -473,6 +481,15 @@ class _HookedServing(FakeAws):
             raise CrashError
         if chance < world.faults / 2:
             raise LostError
+
+    def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
+        name = p["Key"]["Id"]["S"]
+        before = "DeletedAt" in self.items.get(name, {})
+        answer = super().update_item(p)
+        marked = "State" in self.items[name] and "DeletedAt" in self.items[name] and not before
+        if marked and not self.world.may_be_unwanted(name):
+            raise BrokenError(f"{name} is given up while its stack needs it")
+        return answer
 
     def create_provisioned_model_throughput(self, p: dict[str, Any]) -> dict[str, Any]:
         before = len(self.bedrock.throughputs)
