@@ -51,6 +51,7 @@ def look(*, cloudformation: CloudFormationClient, stack_id: str, logical_id: str
         phase=StackPhase.SETTLED,
         physical_id=detail.get("PhysicalResourceId"),
         may_go_back=before in UNFINISHED,
+        deletion_failed=detail["ResourceStatus"] == "DELETE_FAILED",
     )
 
 

@@ -46,12 +46,13 @@ class StackView:
     """What CloudFormation says of the resource that a row belongs to.
 
     `may_go_back` says that an operation failed which somebody will continue: what was replaced in
-    it may be wanted again.
+    it may be wanted again. `deletion_failed` says that the resource is there for that reason alone.
     """
 
     phase: StackPhase
     physical_id: str | None = None
     may_go_back: bool = False
+    deletion_failed: bool = False
 
 
 class Place(StrEnum):

@@ -29,7 +29,7 @@ from deployments.naming import (
     owner_of,
     tags_of_owner,
 )
-from deployments.rows import Row, RowState
+from deployments.rows import OF_AN_ATTEMPT, Row, RowState
 from deployments.seen import Listed, Seen
 from deployments.steps import REFUSAL_PATIENCE, Act, Sight, Step, Successor, next_step
 
@@ -203,7 +203,14 @@ class Sweep:
             case Act.TELL:
                 values = {"ToldAt": time}
             case Act.RESTORE:
-                remove = ("SupersededBy", "RetiredAt")
+                remove = ("DeletedAt", "SupersededBy", "RetiredAt")
+                if row.deleted_at is not None and row.state.is_over:
+                    values = {
+                        "State": RowState.WANTED.value,
+                        "Attempt": str(row.attempt + 1),
+                        "WantedAt": time,
+                    }
+                    remove = (*remove, *OF_AN_ATTEMPT)
             case Act.DELETE:
                 values = {"DeletedAt": time}
             case Act.SETTLE:

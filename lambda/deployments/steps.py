@@ -355,12 +355,36 @@ def _over(row: Row, sight: Sight) -> Step:
 
 
 def _take_away(row: Row, sight: Sight) -> Step:
+    if _is_wanted_all_the_same(row, sight):
+        return Step(act=Act.RESTORE, why="its resource stands for it: a late request gave it up")
     if sight.ours is not None:
         return _remove(sight, why="nobody wants it any more")
     if row.may_be_made(now=sight.now):
         return Step(act=Act.WAIT, why="a late creation may still come")
     if row.state is not RowState.REMOVED:
         return Step(act=Act.RECORD, state=RowState.REMOVED, why="Bedrock has none")
+    return _removed(row, sight)
+
+
+def _removed(row: Row, sight: Sight) -> Step:
     if sight.scheduled is not None:
         return Step(act=Act.UNSCHEDULE, why="nothing is left to remove at its end")
+    if sight.view.phase is StackPhase.BUSY or _stands_for(row, sight.view):
+        return Step(act=Act.WAIT, why="its stack may want it all the same")
     return Step(act=Act.SETTLE, why="nothing is left of it")
+
+
+def _stands_for(row: Row, view: StackView) -> bool:
+    current = view.phase is StackPhase.SETTLED and view.physical_id == row.name
+    return current and not view.deletion_failed
+
+
+def _is_wanted_all_the_same(row: Row, sight: Sight) -> bool:
+    """Return whether a stack at rest stands for what a Delete was taken to give up.
+
+    While a Delete is under way its stack is at work; so long after the mark, what CloudFormation
+    says is newer.
+    """
+    if row.deleted_at is None or sight.now - row.deleted_at < REQUEST_GRACE:
+        return False
+    return _stands_for(row, sight.view)

@@ -6,6 +6,7 @@ model, and every answer is validated against the operation's output shape.
 
 from __future__ import annotations
 
+import io
 import itertools
 import json
 import re
@@ -63,6 +64,10 @@ def client_name(service: str) -> str:
     return {"lambda": "functions"}.get(service, service.replace("-", "_"))
 
 
+def _echo(prompt: str) -> str:
+    return f"made up, on {prompt}"
+
+
 @dataclass
 class FakeStack:
     """A stack as CloudFormation describes it; `resources` maps a logical id to a physical one."""
@@ -78,7 +83,13 @@ class FakeAws:
     now: datetime = START
     bedrock: Bedrock = field(init=False)
     objects: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    outputs: dict[str, list[bytes]] = field(default_factory=dict)
+    """Objects of the bucket `made-bucket` by key, each with its versions, the oldest first."""
+    says: Callable[[str], str] = field(default=_echo)
+    """What a model answers to a prompt."""
     items: dict[str, dict[str, str]] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    """The table of an item that was written, by its id; one that was planted is in any."""
     stacks: dict[str, FakeStack] = field(default_factory=dict)
     published: list[dict[str, Any]] = field(default_factory=list)
     executions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -182,6 +193,30 @@ class FakeAws:
             raise RefusalError("404", "Not Found", 404)
         return {"Metadata": self.objects[p["Bucket"], p["Key"]]}
 
+    def list_objects_v2(self, p: dict[str, Any]) -> dict[str, Any]:
+        # A page holds two keys: every listing has several.
+        keys = sorted(key for key in self.outputs if key.startswith(p["Prefix"]))
+        start = int(p.get("ContinuationToken", "0"))
+        after = start + 2
+        more = {"NextContinuationToken": str(after)} if after < len(keys) else {}
+        contents = [{"Key": key} for key in keys[start:after]]
+        return {"Contents": contents, "IsTruncated": bool(more), **more}
+
+    def get_object(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["Key"] not in self.outputs:
+            raise RefusalError("NoSuchKey", "The specified key does not exist.", 404)
+        content = self.outputs[p["Key"]][-1]
+        return {"ContentLength": len(content), "Body": io.BytesIO(content)}
+
+    def put_object(self, p: dict[str, Any]) -> dict[str, Any]:
+        assert p["Bucket"] == "made-bucket"
+        if p.get("IfNoneMatch") == "*" and p["Key"] in self.outputs:
+            raise RefusalError("PreconditionFailed", "At least one precondition failed", 412)
+        body = p["Body"]  # botocore makes a file of bytes
+        content = body if isinstance(body, bytes) else body.getvalue()
+        self.outputs.setdefault(p["Key"], []).append(content)
+        return {}
+
     def get_item(self, p: dict[str, Any]) -> dict[str, Any]:
         # An eventually consistent read may see nothing of what was just written.
         item = self.items.get(p["Key"]["Id"]["S"]) if p.get("ConsistentRead") else None
@@ -207,6 +242,7 @@ class FakeAws:
         for target in filter(None, removes.split(", ")):
             item.pop(names[target], None)
         self.items[key] = item
+        self.tables[key] = p["TableName"]
         return {"Attributes": _typed(item)}
 
     def scan(self, p: dict[str, Any]) -> dict[str, Any]:
@@ -214,8 +250,9 @@ class FakeAws:
         return {
             "Items": [
                 _typed(item)
-                for item in self.items.values()
-                if holds(p["FilterExpression"], item=item, names=names, values={})
+                for key, item in self.items.items()
+                if self.tables.get(key, p["TableName"]) == p["TableName"]
+                and holds(p["FilterExpression"], item=item, names=names, values={})
             ]
         }
 
@@ -229,7 +266,8 @@ class FakeAws:
 
     def describe_stack_resource(self, p: dict[str, Any]) -> dict[str, Any]:
         logical = p["LogicalResourceId"]
-        resources = self._stack(p["StackName"]).resources
+        stack = self._stack(p["StackName"])
+        resources = stack.resources
         if logical not in resources:
             raise RefusalError("ValidationError", f"Resource {logical} does not exist for stack")
         return {
@@ -238,7 +276,9 @@ class FakeAws:
                 "PhysicalResourceId": resources[logical],
                 "ResourceType": "Custom::BedrockModelCustomizationJob",
                 "LastUpdatedTimestamp": self.now,
-                "ResourceStatus": "CREATE_COMPLETE",
+                "ResourceStatus": stack.status
+                if stack.status == "DELETE_FAILED"
+                else "CREATE_COMPLETE",
             }
         }
 
@@ -272,6 +312,24 @@ class FakeAws:
         assert filters["tag:BedrockManaged"] == ["true"]
         (arn,) = filters["tag:BedrockModelCustomizationJobArn"]
         return {"NetworkInterfaces": [{} for _ in range(self.interfaces.get(arn, 0))]}
+
+    # Bedrock's runtime
+
+    def converse(self, p: dict[str, Any]) -> dict[str, Any]:
+        bedrock = self.bedrock
+        served = bedrock.find_deployment(p["modelId"]) or bedrock.find_throughput(p["modelId"])
+        if served is None:
+            raise RefusalError("ResourceNotFoundException", "Could not find the model", 404)
+        if served["status"] not in {"Active", "InService"}:
+            raise RefusalError("ModelNotReadyException", "The model is not ready", 429)
+        text = self.says(p["messages"][0]["content"][0]["text"])
+        tokens = len(text.split())
+        return {
+            "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+            "stopReason": "end_turn",
+            "usage": {"inputTokens": 7, "outputTokens": tokens, "totalTokens": 7 + tokens},
+            "metrics": {"latencyMs": 1},
+        }
 
     # Scheduler
 

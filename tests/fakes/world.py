@@ -98,6 +98,7 @@ class Stack:
     kept: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     operation: Iterator[None] | None = None
+    unclear: bool = False
 
     @property
     def id(self) -> str:
