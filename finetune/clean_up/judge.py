@@ -9,9 +9,9 @@ from functools import cached_property
 from typing import Final
 
 from customization.jobs import JobStatus
-from finetune.clean_up.stacks import Stack
+from finetune.clean_up.stacks import LastWords, Stack
 from finetune.clean_up.things import RESOURCE_TYPES, Fate, Judged, Kind, Thing
-from finetune.clean_up.wanted import JOB_PART, PARTS, Policies, Wanted, stack_name
+from finetune.clean_up.wanted import JOB_PART, PARTS, Wanted, stack_name
 
 DATA: Final = frozenset({Kind.BUCKET, Kind.KEY, Kind.TABLE, Kind.LOG_GROUP})
 """What `storage.retain` keeps."""
@@ -32,7 +32,7 @@ class Scene:
     stacks: Sequence[Stack]
     things: Sequence[Thing]
     now: datetime
-    last_words: Mapping[str, Policies] = field(default_factory=dict)
+    last_words: Mapping[str, LastWords] = field(default_factory=dict)
     """What deleted job stacks said of their models, by the stack's name."""
 
     @cached_property
@@ -250,43 +250,40 @@ def _superseded(scene: Scene, thing: Thing, stack: Stack) -> Judged:
 
 
 def _orphan(scene: Scene, thing: Thing) -> Judged:
-    """A model whose job has no stack: its last policy decides, else the settings', else a person.
+    """A model whose job has no stack: what that said last decides, else the settings.
 
-    Which of several was the last, its time tells; those before it go only where both policies say
-    so, as the follower has it (`customization.rows.Row.policy_when_stray`).
+    One whose place another took goes only where both policies say so, as the follower has it
+    (`customization.rows.Row.policy_when_stray`).
     """
-    policies, said_by = _policies_of(scene, thing)
-    if policies is None:
-        return Judged(
-            thing=thing,
-            fate=Fate.FORGOTTEN,
-            why="its stack is gone, and nobody knows any more whether it was to be kept",
-            by_name=True,
+    name = stack_name(thing.environment, f"{JOB_PART}{thing.job}") if thing.job else ""
+    last = scene.last_words.get(name)
+    if last is not None:
+        policies, said = last.policies, "it said"
+    elif (wanted := scene.wanted.get(thing.environment)) and thing.job in wanted.jobs:
+        policies, said = wanted.jobs[str(thing.job)], "the settings say"
+    else:
+        return _only_by_name(
+            thing, "its stack is gone, and nobody knows any more whether it was to be kept"
         )
-    siblings = [
-        model
-        for model in scene.of_kind(Kind.MODEL)
-        if (model.environment, model.job) == (thing.environment, thing.job)
-    ]
-    newest = max(siblings, key=lambda model: (model.created is not None, model.created))
-    keeps = policies.on_delete == "keep-model"
-    if thing is not newest and policies.on_replace == "keep-model":
-        return _kept(thing, f"another model took its place; {said_by} on_replace: keep-model")
-    if keeps:
-        return _kept(thing, f"its stack is gone; {said_by} on_delete: keep-model")
-    return _forgotten(thing, f"its stack is gone; {said_by} on_delete: delete-model", scene=scene)
+    if policies.on_delete == "keep-model":
+        return _kept(thing, f"its stack is gone; {said} on_delete: keep-model")
+    if policies.on_replace == "delete-model" or (last and last.model == thing.name):
+        return _forgotten(thing, f"its stack is gone; {said} on_delete: delete-model", scene=scene)
+    if last and last.model:
+        return _kept(thing, f"another model took its place; {said} on_replace: keep-model")
+    return _only_by_name(
+        thing, "its stack is gone, and nobody knows any more whether another took its place"
+    )
 
 
-def _policies_of(scene: Scene, thing: Thing) -> tuple[Policies | None, str]:
-    if thing.job is None:
-        return None, ""
-    name = stack_name(thing.environment, f"{JOB_PART}{thing.job}")
-    if name in scene.last_words:
-        return scene.last_words[name], "it said"
-    wanted = scene.wanted.get(thing.environment)
-    if wanted is not None and thing.job in wanted.jobs:
-        return wanted.jobs[thing.job], "the settings say"
-    return None, ""
+def _only_by_name(thing: Thing, why: str) -> Judged:
+    return Judged(
+        thing=thing,
+        fate=Fate.FORGOTTEN,
+        why=why,
+        by_name=True,
+        stays="" if thing.tagged else UNTAGGED,
+    )
 
 
 def _deployed(scene: Scene, thing: Thing, stacks: Mapping[str, Judged]) -> Judged:

@@ -165,13 +165,23 @@ def _template(region: Region, stack: str) -> Mapping[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def last_words(region: Region) -> dict[str, Policies]:
-    """What the templates of deleted job stacks said of their models, by the stack's name.
+@dataclass(frozen=True, kw_only=True)
+class LastWords:
+    """What a job's stack said before it went."""
 
-    CloudFormation knows a deleted stack and its template for 90 days.
+    policies: Policies
+    model: str | None
+    """The model that it stood for; None when nobody knows any more."""
+
+
+def last_words(region: Region) -> dict[str, LastWords]:
+    """What deleted job stacks said of their models, by the stack's name.
+
+    CloudFormation knows a deleted stack, its template and its resources for 90 days.
     https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_GetTemplate.html
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ListStackResources.html
     """
-    found: dict[str, Policies] = {}
+    found: dict[str, LastWords] = {}
     newest: dict[str, Mapping[str, Any]] = {}
     for each in region.pages(
         "cloudformation", "list_stacks", "StackSummaries", StackStatusFilter=[GONE]
@@ -185,22 +195,36 @@ def last_words(region: Region) -> dict[str, Policies]:
     for name, each in newest.items():
         try:
             template = _template(region, each["StackId"])
+            models = _physical_ids(region, each["StackId"])
         except ClientError as error:
             if error_code(error) == "ValidationError":
+                # Forgotten between the list and the look at it.
                 continue
             raise
         for logical_id, entry in (template.get("Resources") or {}).items():
             if entry.get("Type") == JOB_RESOURCE:
-                found[name] = _policies(
-                    Resource(
-                        logical_id=logical_id,
-                        type=JOB_RESOURCE,
-                        physical_id="",
-                        stays=False,
-                        properties=entry.get("Properties") or {},
-                    )
+                resource = Resource(
+                    logical_id=logical_id,
+                    type=JOB_RESOURCE,
+                    physical_id=models.get(logical_id, ""),
+                    stays=False,
+                    properties=entry.get("Properties") or {},
+                )
+                found[name] = LastWords(
+                    policies=_policies(resource), model=resource.physical_id or None
                 )
     return found
+
+
+def _physical_ids(region: Region, stack: str) -> dict[str, str]:
+    """The physical ids of a stack's resources, by logical id."""
+    return {
+        each["LogicalResourceId"]: each["PhysicalResourceId"]
+        for each in region.pages(
+            "cloudformation", "list_stack_resources", "StackResourceSummaries", StackName=stack
+        )
+        if each.get("PhysicalResourceId")
+    }
 
 
 def _is_jobs(region: Region, name: str) -> bool:

@@ -11,9 +11,9 @@ from finetune.aws import Connection, aws_errors, connect
 from finetune.clean_up import bill, looks, stacks
 from finetune.clean_up.judge import Scene, judge
 from finetune.clean_up.looks import Region
-from finetune.clean_up.stacks import Stack
+from finetune.clean_up.stacks import LastWords, Stack
 from finetune.clean_up.things import Fate, Judged, Kind
-from finetune.clean_up.wanted import Policies, Wanted, read_wanted
+from finetune.clean_up.wanted import Wanted, read_wanted
 from finetune.report import CommandError, Finding
 from settings import available_environments
 from settings.cost import Line
@@ -104,7 +104,7 @@ def survey(
     problems: list[Finding] = []
     things: dict[tuple[Kind, str], looks.Thing] = {}
     living: list[Stack] = []
-    last_words: dict[str, Policies] = {}
+    last_words: dict[str, LastWords] = {}
     for name in scope.regions:
         connection = connect_to(region=name, rehearsal=rehearsal)
         if connection.region in regions:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from finetune.clean_up.judge import UNTAGGED, Scene, judge
-from finetune.clean_up.stacks import Resource, Stack
+from finetune.clean_up.stacks import LastWords, Resource, Stack
 from finetune.clean_up.things import DEPLOYMENT_RESOURCE, JOB_RESOURCE, Fate, Judged, Kind, Thing
 from finetune.clean_up.wanted import Policies, Wanted
 
@@ -81,7 +81,7 @@ def verdicts(
     *things: Thing,
     stacks: Sequence[Stack] = (),
     settings: Wanted | None = None,
-    last_words: Mapping[str, Policies] | None = None,
+    last_words: Mapping[str, LastWords] | None = None,
 ) -> dict[str, Judged]:
     """The verdicts by name."""
     scene = Scene(
@@ -178,44 +178,44 @@ def test_a_model_is_in_use_while_its_stack_is_being_changed() -> None:
     assert fate(model(OLDER), stacks=[busy]) is Fate.IN_USE
 
 
+def said(policies: Policies, *, of: str | None = NAME) -> Mapping[str, LastWords]:
+    """What the deleted stack of the job said last, and which model it stood for."""
+    return {"finetune-dev-job-reviews": LastWords(policies=policies, model=of)}
+
+
 @pytest.mark.parametrize(
     ("policies", "expected"), [(KEEP_ALL, Fate.KEPT), (DEFAULTS, Fate.FORGOTTEN)]
 )
 def test_a_model_without_its_stack_is_judged_by_what_that_stack_said_last(
     policies: Policies, expected: Fate
 ) -> None:
-    said = {"finetune-dev-job-reviews": policies}
     # The settings say the opposite: they were changed after the stack was gone.
     opposite = DELETE_ALL if policies is KEEP_ALL else KEEP_ALL
-    seen = verdicts(model(), settings=wanted(jobs={"reviews": opposite}), last_words=said)
-    assert seen[NAME].fate is expected
+    found = verdicts(
+        model(), settings=wanted(jobs={"reviews": opposite}), last_words=said(policies)
+    )
+    assert (found[NAME].fate, found[NAME].stays) == (expected, "")
+
+
+def test_a_replaced_model_outlives_its_stack_unless_both_policies_let_it_go() -> None:
+    """The model that took its place went with the stack: it is the only one left."""
+    assert fate(model(OLDER), last_words=said(DEFAULTS)) is Fate.KEPT
+    assert fate(model(OLDER), last_words=said(DELETE_ALL)) is Fate.FORGOTTEN
 
 
 def test_a_model_whose_stack_nobody_remembers_is_judged_by_the_settings() -> None:
-    assert fate(model(), settings=wanted(jobs={"reviews": DEFAULTS})) is Fate.FORGOTTEN
     assert fate(model(), settings=wanted(jobs={"reviews": KEEP_ALL})) is Fate.KEPT
+    found = verdicts(model(), settings=wanted(jobs={"reviews": DELETE_ALL}))[NAME]
+    assert (found.fate, found.by_name) == (Fate.FORGOTTEN, False)
 
 
-def test_a_model_of_which_nobody_knows_the_policy_goes_only_by_name() -> None:
-    (found,) = verdicts(model(), settings=wanted(jobs={})).values()
+@pytest.mark.parametrize("jobs", [{}, {"reviews": DEFAULTS}])
+def test_a_model_of_which_nobody_knows_what_was_to_become_goes_only_by_name(
+    jobs: Mapping[str, Policies],
+) -> None:
+    """The settings name the job no more, or the model may be one that they keep."""
+    found = verdicts(model(), settings=wanted(jobs=jobs))[NAME]
     assert (found.fate, found.by_name) == (Fate.FORGOTTEN, True)
-
-
-def test_without_their_stack_only_the_newest_model_follows_on_delete() -> None:
-    found = verdicts(
-        model(OLDER, created=NOW - timedelta(days=9)),
-        model(NAME, created=NOW - timedelta(days=1)),
-        settings=wanted(jobs={"reviews": DEFAULTS}),
-    )
-    assert found[NAME].fate is Fate.FORGOTTEN
-    assert found[OLDER].fate is Fate.KEPT
-    # The twin: where both policies let it go, it is forgotten too.
-    found = verdicts(
-        model(OLDER, created=NOW - timedelta(days=9)),
-        model(NAME, created=NOW - timedelta(days=1)),
-        settings=wanted(jobs={"reviews": DELETE_ALL}),
-    )
-    assert found[OLDER].fate is Fate.FORGOTTEN
 
 
 # Deployments and throughput
