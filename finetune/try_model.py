@@ -1,6 +1,8 @@
 """`finetune try`: ask a deployed model something, through the environment's private way to it."""
 
+import difflib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,6 +34,7 @@ _THROTTLED = frozenset(
     {"ThrottlingException", "TooManyRequestsException", "ModelNotReadyException",
      "ServiceQuotaExceededException", "ModelTimeoutException", "ServiceUnavailableException"}
 )  # fmt: skip
+_WORD = re.compile(r"[A-Za-z]+")
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
 
 
@@ -82,13 +85,7 @@ def try_model(
         from finetune.aws import connect  # noqa: PLC0415 loaded when used
 
         text = sys.stdin.read() if prompt == "-" else prompt
-        if not text.strip():
-            raise failure(
-                code=ExitCode.USAGE,
-                id="empty-prompt",
-                message="the prompt is empty",
-                fix='give one: finetune try NAME "a question"',
-            )
+        _check(text, max_tokens=max_tokens)
         settings = read_environment(name=environment, directory=config)
         connection = connect(region=settings.region, rehearsal=rehearsal)
         job_name, arn = _target(
@@ -104,10 +101,50 @@ def try_model(
                 **({"model": arn} if model else {}),
             },
         )
+        if model and answer["model"] != model:
+            raise failure(
+                code=ExitCode.FINDINGS,
+                id="other-model",
+                message=f"--model named {model}, but {answer['model']} answered: the function that"
+                " is deployed asks only what it finds itself",
+                fix=f"deploy this version: cdk deploy -c environment={environment}"
+                f" {settings.stack('inference')}",
+            )
         _show(output, answer)
         return {"job": job_name, **answer}
 
     run_command(command="try", as_json=as_json, action=action)
+
+
+def _check(prompt: str, *, max_tokens: int) -> None:
+    """Refuse here what the function would refuse.
+
+    Raises:
+        CommandError: the prompt or the number of tokens is out of bounds (2).
+    """
+    from invoker.orders import MOST_PROMPT, MOST_TOKENS  # noqa: PLC0415 loaded when used
+
+    if not prompt.strip():
+        raise failure(
+            code=ExitCode.USAGE,
+            id="empty-prompt",
+            message="the prompt is empty",
+            fix='give one: finetune try NAME "a question"',
+        )
+    if len(prompt) > MOST_PROMPT:
+        raise failure(
+            code=ExitCode.USAGE,
+            id="long-prompt",
+            message=f"the prompt must have at most {MOST_PROMPT:,} characters, got {len(prompt):,}",
+            fix="ask less at once",
+        )
+    if max_tokens > MOST_TOKENS:
+        raise failure(
+            code=ExitCode.USAGE,
+            id="many-tokens",
+            message=f"--max-tokens must be at most {MOST_TOKENS:,}, got {max_tokens:,}",
+            fix="lower it",
+        )
 
 
 def _target(
@@ -152,8 +189,6 @@ def _target(
 
 def _job_in(*, name: str, environment: Environment) -> str | None:
     """The job that a whole name belongs to; one that the settings do not name any more too."""
-    import re  # noqa: PLC0415
-
     from customization.identity import DIGEST_PATTERN, JOB_PATTERN  # noqa: PLC0415 loaded when used
 
     found = re.fullmatch(
@@ -293,8 +328,6 @@ def _no_job(*, environment: Environment, name: str) -> CommandError:
             fix=f"deploy its stack: cdk deploy -c environment={environment.name} {stack}",
             where={"stack": stack},
         )
-    import difflib  # noqa: PLC0415
-
     near = difflib.get_close_matches(name, environment.jobs, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     return failure(
@@ -361,31 +394,22 @@ def _no_invoker(*, environment: Environment, function: str) -> CommandError:
 
 
 def _refused(payload: Mapping[str, Any], *, environment: Environment) -> CommandError:
-    """Return the error for what the function raised, by the name of its class."""
+    """Return the error for what the function raised: its text names the cause and the remedy."""
     kind = str(payload.get("errorType", ""))
     text = " ".join(str(payload.get("errorMessage", "")).split())
-    if kind in _THROTTLED or any(f"({code})" in text for code in _THROTTLED):
-        return failure(
-            code=ExitCode.AWS,
-            id="throttled",
-            message=f"Bedrock has no room for the question just now: {text}",
-            fix="try again in a minute; if it goes on, compare with the account's quotas for the"
-            " model (finetune doctor)",
-        )
-    if kind in _DENIED or any(code in text for code in _DENIED):
-        return failure(
-            code=ExitCode.AWS,
-            id="access-denied",
-            message=f"the model may not be called: {text}",
-            fix="compare the policies of the role invoker, the endpoint bedrock-runtime and the"
-            f" model key with what is deployed: cdk diff -c environment={environment.name}",
-        )
-    if not kind and "Task timed out" in text:
-        kind = "timed out"
-    return failure(
-        code=ExitCode.TIMED_OUT if kind == "timed out" else ExitCode.AWS,
-        id="not-answered",
-        message=f"the model did not answer ({kind or 'no reason'}): {text}",
-        fix=f"read the log group /aws/lambda/{environment.stack('invoker')}; it holds no text of"
-        " the question",
-    )
+    message, _, remedy = text.partition("; remedy: ")
+    log = environment.stack("invoker")
+    if any(code in (kind, *_WORD.findall(text)) for code in _THROTTLED):
+        code, name = ExitCode.AWS, "throttled"
+        fix = remedy or "try again in a minute"
+        message = f"Bedrock has no room for the question just now: {message}"
+    elif any(code in (kind, *_WORD.findall(text)) for code in _DENIED):
+        code, name = ExitCode.AWS, "access-denied"
+        fix = remedy or f"compare with what is deployed: cdk diff -c environment={environment.name}"
+        message = f"the model may not be called: {message}"
+    else:
+        late = "Task timed out" in text or "there was no answer after" in text
+        code, name = (ExitCode.TIMED_OUT if late else ExitCode.AWS), "not-answered"
+        fix = remedy or f"read the log group /aws/lambda/{log}; it holds no text of the question"
+        message = f"the model did not answer: {message or 'the function says not why'}"
+    return failure(code=code, id=name, message=message, fix=fix)

@@ -119,8 +119,10 @@ def _stored(thing: Thing, prices: Prices) -> Line:
 
 
 def _dashboard(thing: Thing, prices: Prices) -> Line:
-    del prices
-    return _unknown(thing, "no price of a dashboard is in the table")
+    return _counted(
+        thing, prices.find(ENVIRONMENT, "dashboard_month"), 1, "one dashboard",
+        missing=f"{ENVIRONMENT}.dashboard_month",
+    )  # fmt: skip
 
 
 _PAID: Final[Mapping[Kind, Callable[[Thing, Prices], Line]]] = {

@@ -12,7 +12,7 @@ from finetune.clean_up import bill, looks, stacks
 from finetune.clean_up.judge import Scene, judge
 from finetune.clean_up.looks import Region
 from finetune.clean_up.stacks import LastWords, Stack
-from finetune.clean_up.things import Fate, Judged, Kind
+from finetune.clean_up.things import Fate, Judged, Kind, Thing
 from finetune.clean_up.wanted import Wanted, read_wanted
 from finetune.report import CommandError, Finding
 from settings import available_environments
@@ -102,7 +102,7 @@ def survey(
     """
     regions: dict[str, Region] = {}
     problems: list[Finding] = []
-    things: dict[tuple[Kind, str], looks.Thing] = {}
+    things: dict[tuple[Kind, str], Thing] = {}
     living: list[Stack] = []
     last_words: dict[str, LastWords] = {}
     for name in scope.regions:

@@ -94,8 +94,16 @@ def test_the_function_is_called_once_whatever_it_answers(run: Run, account: Owne
 
 
 def test_a_model_can_be_named(run: Run, account: OwnedAccount) -> None:
-    assert run("try", "policy-review", "Is it?", "--model", "arn:other").code == 0
-    assert event(account)["Try"]["model"] == "arn:other"
+    assert run("try", "policy-review", "Is it?", "--model", "arn:model").code == 0
+    assert event(account)["Try"]["model"] == "arn:model"
+
+
+def test_an_answer_of_another_model_than_was_named_is_not_taken_for_its(
+    run: Run, account: OwnedAccount
+) -> None:
+    del account
+    ended = run("try", "policy-review", "Is it?", "--model", "arn:other", "--json")
+    assert (ended.code, ended.ids()) == (1, ["other-model"])
 
 
 def test_what_serves_is_asked_although_a_newer_job_has_begun(
@@ -177,24 +185,44 @@ def test_an_environment_that_calls_no_models_is_told_so(run: Run, account: Owned
     assert "inference.enabled" in ended.answer["findings"][0]["fix"]
 
 
+REFUSED = "the model cannot be asked: {}; likely cause: one; remedy: do this"
+
+
 @pytest.mark.parametrize(
-    ("kind", "text", "code", "expected"),
+    ("said", "code", "expected"),
     [
-        ("ThrottlingException", "Too many tokens", 3, "throttled"),
-        ("ModelNotReadyException", "not yet", 3, "throttled"),
-        ("AccessDeniedException", "not authorized to perform bedrock:InvokeModel", 3,
-         "access-denied"),
-        ("ValidationException", "the prompt is too long", 3, "not-answered"),
-        ("", "Task timed out after 900.00 seconds", 4, "not-answered"),
+        (REFUSED.format("ThrottlingException: Too many tokens"), 3, "throttled"),
+        (REFUSED.format("ModelNotReadyException: not yet"), 3, "throttled"),
+        (REFUSED.format("AccessDeniedException: not authorized"), 3, "access-denied"),
+        (REFUSED.format("ValidationException: maximum tokens"), 3, "not-answered"),
+        ("there was no answer after 60 seconds; remedy: do this", 4, "not-answered"),
+        ("Task timed out after 900.00 seconds", 4, "not-answered"),
     ],
-)  # fmt: skip
-def test_what_the_function_raises_is_told_in_words(
-    *, run: Run, account: OwnedAccount, kind: str, text: str, code: int, expected: str
+)
+def test_what_the_function_raises_is_told_in_its_own_words(
+    *, run: Run, account: OwnedAccount, said: str, code: int, expected: str
 ) -> None:
-    account.functions["finetune-dev-invoker"] = {"errorMessage": text, "errorType": kind}
+    account.functions["finetune-dev-invoker"] = {
+        "errorMessage": said,
+        "errorType": "InvocationError",
+    }
     ended = run("try", "policy-review", "Is it?", "--json")
     assert (ended.code, ended.ids()) == (code, [expected])
-    assert text in ended.answer["findings"][0]["message"]
+    (finding,) = ended.answer["findings"]
+    assert said.partition("; remedy")[0] in finding["message"]
+    assert finding["fix"] == "do this" or "remedy" not in said
+
+
+def test_what_the_function_would_refuse_is_refused_before_it_is_called(
+    run: Run, account: OwnedAccount
+) -> None:
+    assert run("try", "policy-review", "x" * 20_001, "--json").ids() == ["long-prompt"]
+    assert run("try", "policy-review", "x", "--max-tokens", "4097", "--json").ids() == [
+        "many-tokens"
+    ]
+    assert "Invoke" not in account.names()
+    # The twin: the most that is allowed.
+    assert run("try", "policy-review", "x" * 20_000, "--max-tokens", "4096").code == 0
 
 
 @pytest.mark.parametrize("prompt", ["", "  \n"])
