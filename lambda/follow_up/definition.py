@@ -125,14 +125,14 @@ def definition(
                     "tests": "{% $exists($states.result.Payload.smoke_tests)"
                     " ? $states.result.Payload.smoke_tests : [] %}",
                 },
-                then="Deployed?",
+                then="Check deployment",
                 name="Deploy",
             ),
-            "Deployed?": {
+            "Check deployment": {
                 "Type": "Choice",
                 "Choices": [
                     _when("$deployment.state = 'NotWanted'", then="Compose"),
-                    _when("$deployment.state = 'Active'", then="Try?"),
+                    _when("$deployment.state = 'Active'", then="Check tests"),
                     _when("$deployment.state = 'Failed'", then="Deployment failed"),
                     _when(f"$asked < {most_asked}", then="Wait"),
                 ],
@@ -150,7 +150,7 @@ def definition(
                 cause="{% 'it was ' & $string($deployment.state) & ' after ' & $string($asked)"
                 f" & ' looks, {wait_seconds} seconds apart' %}}",
             ),
-            "Try?": {
+            "Check tests": {
                 "Type": "Choice",
                 "Choices": [_when("$count($tests) = 0", then="Record")],
                 "Default": "Try",
@@ -174,10 +174,10 @@ def definition(
                     arguments={"deployment": "{% $deployment %}", "tested": "{% $tested %}"},
                 ),
                 assign={},
-                then="Passed?",
+                then="Check answers",
                 name="Record",
             ),
-            "Passed?": {
+            "Check answers": {
                 "Type": "Choice",
                 "Choices": [
                     _when("$tested = null", then="Compose"),
@@ -241,12 +241,12 @@ def definition(
                     "TimeoutSeconds": STEP_SECONDS,
                 },
                 assign={},
-                then="Well?",
+                then="Check outcome",
                 name="Announce",
                 caught_by="Not announced",
                 retried=("States.ALL",),
             ),
-            "Well?": {
+            "Check outcome": {
                 "Type": "Choice",
                 "Choices": [_when("$announcement.failed = true", then="Failed")],
                 "Default": "Done",

@@ -10,6 +10,7 @@ import pytest
 import completion_check.handler
 import deployer.handler
 import follower.handler
+import model_report.handler
 import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
@@ -44,6 +45,7 @@ def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> I
     # The longest pauses, so that a test can say how long they are.
     monkeypatch.setattr(patience, "jitter", lambda ceiling: ceiling)
     monkeypatch.setattr("time.sleep", wire.aws.sleep)
+    monkeypatch.setenv("BUCKET_NAME", "made-bucket")
     for key, value in VARIABLES.items():
         monkeypatch.setenv(key, value)
     for handler in (
@@ -51,6 +53,7 @@ def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> I
         completion_check.handler,
         follower.handler,
         deployer.handler,
+        model_report.handler,
     ):
         monkeypatch.setattr(handler, "now", lambda: wire.aws.now)
     yield wire.aws
