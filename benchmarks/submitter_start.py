@@ -105,11 +105,11 @@ def main() -> int:
 def unpack(folder: Path) -> None:
     """Make the submitter's zip and unpack it."""
     sys.path[:0] = [str(ROOT / "constructs"), str(ROOT / "lambda")]
-    from bedrock_finetuning.function_assets import assemble  # noqa: PLC0415 - needs the path
+    from bedrock_finetuning.function_assets import assemble, packages_of  # noqa: PLC0415 - needs the path
 
     asset = folder / "asset.zip"
     assemble(
-        packages=("submitter", "customization"),
+        packages=packages_of("submitter"),
         dependencies=ROOT / "build" / "functions" / "dependencies.zip",
         source=ROOT / "lambda",
         target=asset,

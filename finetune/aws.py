@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from botocore.exceptions import ClientError
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
 
 SESSION_NAME = "finetune"
@@ -93,6 +94,7 @@ class Connection:
         self._session = session
         self.region = region
         self.rehearsal = rehearsal is not None
+        self._kept = rehearsal
         self._endpoint = rehearsal.endpoint if rehearsal else None
         self._verify = rehearsal.ca_file if rehearsal else None
         self._config = Config(
@@ -136,23 +138,37 @@ class Connection:
 
     def s3_as(self, *, role: str) -> "S3Client":
         """Return an S3 client that acts as the role, for an hour."""
-        sts = self._session.client(
-            "sts",
+        found: S3Client = self.acting_as(role=role).client("s3")
+        return found
+
+    def acting_as(self, *, role: str) -> "Connection":
+        """Return a connection that acts as the role, for an hour."""
+        import boto3  # noqa: PLC0415 slow to load
+
+        keys = self.client("sts").assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)
+        found = keys["Credentials"]
+        session = boto3.Session(
+            aws_access_key_id=found["AccessKeyId"],
+            aws_secret_access_key=found["SecretAccessKey"],
+            aws_session_token=found["SessionToken"],
             region_name=self.region,
-            endpoint_url=self._endpoint,
-            verify=self._verify,
-            config=self._config,
         )
-        keys = sts.assume_role(RoleArn=role, RoleSessionName=SESSION_NAME)["Credentials"]
+        return Connection(session=session, region=self.region, rehearsal=self._kept)
+
+    def function_caller(self, *, seconds: int) -> "LambdaClient":
+        """Return a client that waits as long for a function, and calls it once.
+
+        A second call would do, and cost, the same again.
+        """
+        from botocore.config import Config  # noqa: PLC0415 slow to load
+
+        once = Config(retries={"mode": "standard", "total_max_attempts": 1}, read_timeout=seconds)
         return self._session.client(
-            "s3",
+            "lambda",
             region_name=self.region,
             endpoint_url=self._endpoint,
             verify=self._verify,
-            config=self._config,
-            aws_access_key_id=keys["AccessKeyId"],
-            aws_secret_access_key=keys["SecretAccessKey"],
-            aws_session_token=keys["SessionToken"],
+            config=self._config.merge(once),
         )
 
 

@@ -29,6 +29,8 @@ BOOTSTRAP_VERSION: Final = 6
 https://docs.aws.amazon.com/cdk/v2/guide/bootstrapping-env.html"""
 RESERVING_FUNCTIONS: Final = 6
 """Functions that take `engine.reserved_concurrency` executions each."""
+INFERENCE_FUNCTIONS: Final = 3
+"""Those besides, where models are deployed and called."""
 UNRESERVED_MINIMUM: Final = 100
 """Executions that Lambda keeps unreserved in an account, or all of them where there are fewer.
 https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html"""
@@ -412,12 +414,15 @@ def concurrency(look: Look) -> Iterator[Found]:
         return
     limit = look.client("lambda").get_account_settings()["AccountLimit"]
     least = min(UNRESERVED_MINIMUM, limit["ConcurrentExecutions"])
-    left = limit["UnreservedConcurrentExecutions"] - RESERVING_FUNCTIONS * wanted
+    functions = RESERVING_FUNCTIONS
+    if look.settings.inference.enabled:
+        functions += INFERENCE_FUNCTIONS
+    left = limit["UnreservedConcurrentExecutions"] - functions * wanted
     if left < least:
         yield Found(
             id="no-concurrency-left",
             level="error",
-            message=f"{RESERVING_FUNCTIONS} functions would reserve {wanted} executions each, and"
+            message=f"{functions} functions would reserve {wanted} executions each, and"
             f" leave {left} of {limit['UnreservedConcurrentExecutions']} unreserved",
             prevents="InvalidParameterValueException: Specified ReservedConcurrentExecutions for"
             " function decreases account's UnreservedConcurrentExecution below its minimum value of"

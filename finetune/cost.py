@@ -132,11 +132,15 @@ def _tell(
     output.say("by use, besides:")
     for line in costs.by_use():
         _say_line(output, line)
-    jobs: dict[str, object] = {}
+    jobs: dict[str, dict[str, object]] = {}
     for name, job in settings.jobs.items():
         training = costs.training(job)
         _say(output, f"training {name}", training)
         jobs[name] = {"training": _estimate(training)}
+        if job.deployment.wanted:
+            deployment = costs.deployment(job)
+            _say(output, f"deploying {name} as its settings ask for", deployment)
+            jobs[name]["deployment"] = _estimate(deployment)
         if serve is None:
             continue
         hour = costs.serving(job, how=serve, units=units)
@@ -146,8 +150,7 @@ def _tell(
         tokens = costs.tokens_served(job) if serve == "on-demand" else ()
         for line in tokens:
             _say_line(output, line)
-        jobs[name] = {
-            "training": _estimate(training),
+        jobs[name] |= {
             "hour": _estimate(hour),
             "serving": _estimate(whole),
             "tokens": [_line(each) for each in tokens],
@@ -180,7 +183,8 @@ def _say_line(output: Output, line: "Line") -> None:
 
 def _remarks(costs: "Costs") -> list[str]:
     """What is not certain of the prices that were used, each once."""
-    estimates = [costs.at_rest(), *map(costs.training, costs.settings.jobs.values())]
+    jobs = costs.settings.jobs.values()
+    estimates = [costs.at_rest(), *map(costs.training, jobs), *map(costs.deployment, jobs)]
     found = {
         f"{line.price.name}: {line.price.uncertain}"
         for estimate in estimates

@@ -28,6 +28,9 @@ COMMANDS = {
     "doctor": "finetune.doctor:doctor",
     "metrics": "finetune.metrics:metrics",
     "lineage": "finetune.lineage:lineage",
+    "try": "finetune.try_model:try_model",
+    "leftovers": "finetune.leftovers:leftovers",
+    "destroy": "finetune.destroy:destroy",
 }
 """Each command, in the order of the help text, and the function or Typer app behind it."""
 

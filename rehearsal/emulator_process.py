@@ -34,7 +34,7 @@ class World:
     job_seconds: float
     """How long a job takes from submission to its end."""
     base_models: tuple[Mapping[str, Any], ...]
-    """`model_id`, `customizations`, `active` of each model the Region has."""
+    """`model_id`, `customizations`, `active`, `inference` of each model the Region has."""
     prefix_lists: Mapping[str, str]
     caller_needs_model_key: bool
 

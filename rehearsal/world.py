@@ -39,6 +39,7 @@ def world_of(settings: Settings, *, job_seconds: float = JOB_SECONDS) -> World:
                 "model_id": model.id,
                 "customizations": list(model.methods),
                 "active": model.state in ("active", "unchecked"),
+                "inference": list(model.inference),
             }
             for model in foundation_models().values()
             if settings.region in model.regions

@@ -16,6 +16,9 @@ class Budget(Section):
     kept; null for no limit."""
     job: float | None = Field(default=None, gt=0, le=1_000_000, strict=False)
     """Most dollars for the training of one job, by an estimate of its tokens; null for no limit."""
+    deployment: float | None = Field(default=None, gt=0, le=1_000_000, strict=False)
+    """Most dollars for the deployment of one job's model until its end, while nobody asks it;
+    null for no limit."""
     accept_unknown_prices: bool = False
     """Whether a limit lets through what no price is known for. False refuses it, since nobody can
     say that it stays below."""

@@ -17,10 +17,20 @@ HOURS_A_MONTH = 730
 """Hours of a month, as AWS's calculator takes them."""
 INTERFACE_ENDPOINTS = ("kms", "bedrock")
 """Services with an interface endpoint in every service zone."""
+INFERENCE_ENDPOINTS = ("bedrock-runtime",)
+"""Those besides, where models are deployed and called."""
 KEYS = ("data", "model")
 """Customer managed keys."""
 ALARM_METRICS = 3
 """Metrics that the alarms watch; an alarm is paid by them."""
+INFERENCE_ALARM_METRICS = 7
+"""Those besides, where models are deployed and called."""
+INFERENCE_DASHBOARDS = 1
+"""Dashboards where models are deployed and called."""
+
+
+COMMITMENTS = {"OneMonth": "a month", "SixMonths": "six months"}
+"""Commitments in words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,14 +89,16 @@ class Costs:
     def at_rest(self) -> Estimate:
         """A month in which nothing happens: what the environment keeps, and the jobs' models."""
         zones = len(self.settings.network.service_zones)
+        inference = self.settings.inference.enabled
+        endpoints = (*INTERFACE_ENDPOINTS, *(INFERENCE_ENDPOINTS if inference else ()))
+        metrics = ALARM_METRICS + (INFERENCE_ALARM_METRICS if inference else 0)
         return Estimate(
             lines=(
                 self._counted(
-                    what=f"interface endpoints of {' and '.join(INTERFACE_ENDPOINTS)}",
+                    what=f"interface endpoints of {', '.join(endpoints[:-1])} and {endpoints[-1]}",
                     name="endpoint_zone_hour",
-                    count=len(INTERFACE_ENDPOINTS) * zones * HOURS_A_MONTH,
-                    how=f"{len(INTERFACE_ENDPOINTS)} endpoints in {zones} zones for"
-                    f" {HOURS_A_MONTH} hours",
+                    count=len(endpoints) * zones * HOURS_A_MONTH,
+                    how=f"{len(endpoints)} endpoints in {zones} zones for {HOURS_A_MONTH} hours",
                 ),
                 self._counted(
                     what="customer managed keys",
@@ -97,11 +109,20 @@ class Costs:
                 self._counted(
                     what="alarms",
                     name="alarm_metric_month",
-                    count=ALARM_METRICS,
-                    how=f"{ALARM_METRICS} metrics that alarms watch",
+                    count=metrics,
+                    how=f"{metrics} metrics that alarms watch",
                 ),
+                *([self._dashboards()] if inference else ()),
                 *(self._kept(name, job) for name, job in self.settings.jobs.items()),
             )
+        )
+
+    def _dashboards(self) -> Line:
+        return self._counted(
+            what="dashboard",
+            name="dashboard_month",
+            count=INFERENCE_DASHBOARDS,
+            how="one dashboard, as if the account had its three free ones already",
         )
 
     def by_use(self) -> tuple[Line, ...]:
@@ -156,6 +177,26 @@ class Costs:
             missing=f"{model.id}.model_unit_hour",
         )
         return Estimate(lines=(line,))
+
+    def deployment(self, job: Job) -> Estimate:
+        """Serving a job's model as its settings ask for, until its end; nothing for no deployment.
+
+        A commitment's price is not in any table of the app, and so is unknown.
+        """
+        wish = job.deployment
+        if wish.kind == "none":
+            return Estimate(lines=())
+        if wish.kind == "on_demand":
+            return self.serving(job, how="on-demand")
+        if wish.commitment is not None:
+            line = Line(
+                what=f"{job.model.name}, provisioned throughput under a commitment",
+                dollars=None,
+                how=f"{wish.model_units} model units for {COMMITMENTS[wish.commitment]}; AWS's"
+                " prices of commitments are not in the catalogue",
+            )
+            return Estimate(lines=(line,))
+        return self.serving(job, how="provisioned", units=wish.model_units, hours=wish.hours)
 
     def tokens_served(self, job: Job) -> tuple[Line, ...]:
         """A thousand tokens to and from a job's model, served on demand."""
@@ -261,7 +302,9 @@ def costs_of(*, settings: Settings, directory: Path) -> Costs:
 def in_one_line(costs: Costs) -> str:
     """At rest and for each job, as synth says it."""
     jobs = [
-        f"{name} {costs.training(job).text} to train" for name, job in costs.settings.jobs.items()
+        f"{name} {costs.training(job).text} to train"
+        + (f", {costs.deployment(job).text} to deploy" if job.deployment.wanted else "")
+        for name, job in costs.settings.jobs.items()
     ]
     return "; ".join(
         [
@@ -280,6 +323,9 @@ def over_budget(costs: Costs, *, file: str) -> Iterator[Finding]:
     }
     for name, job in costs.settings.jobs.items():
         estimates[f"job {name}"] = (f"training {name}", budget.job, costs.training(job))
+        if job.deployment.wanted:
+            what = f"deploying {name} until its end"
+            estimates[f"deployment {name}"] = (what, budget.deployment, costs.deployment(job))
     for key, (what, limit, estimate) in estimates.items():
         if limit is None:
             continue
@@ -292,8 +338,8 @@ def over_budget(costs: Costs, *, file: str) -> Iterator[Finding]:
                 problem=f"{what} costs {estimate.text} by list prices",
                 got=money(limit),
                 allowed=f"at least {money(estimate.dollars)} for what the settings ask for",
-                fix="raise the budget, or ask for less: fewer service zones, epochs or jobs; see"
-                " `finetune cost`",
+                fix="raise the budget, or ask for less: fewer service zones, epochs, hours or jobs;"
+                " see `finetune cost`",
             )
         elif estimate.unknown and not budget.accept_unknown_prices:
             yield Finding(

@@ -23,7 +23,7 @@ from settings.regions import partition_of
 from settings.schema import in_words, schema_at
 from settings.source import Location, Source, described, dotted, read_yaml
 
-_SECTIONS = ("network", "keys", "storage", "engine", "budget")
+_SECTIONS = ("network", "keys", "storage", "engine", "inference", "budget")
 """Sections a file may leave out; they are checked all the same."""
 
 
@@ -43,7 +43,8 @@ def load_settings(*, environment: str, directory: Path, hold_to_budget: bool = T
     source = read_yaml(path=path)
     settings = _checked(source=source, environment=environment, datasets=datasets, earlier=findings)
     budget = settings.budget
-    if hold_to_budget and (budget.month is not None or budget.job is not None):
+    limits = (budget.month, budget.job, budget.deployment)
+    if hold_to_budget and any(limit is not None for limit in limits):
         _hold_to_budget(settings, source=source, directory=directory)
     return settings
 

@@ -27,8 +27,9 @@ from pydantic import (
 from settings import checks, names, training_checks
 from settings.base_models import CustomizationType, FoundationModel, foundation_models
 from settings.budget import Budget
-from settings.checks import Context
+from settings.checks import Context, Problem
 from settings.datasets import DatasetLock
+from settings.deployment import Deployment, Inference, check_deployment
 from settings.methods import KEY_SCHEMA, Distillation, InvocationLogs, Reinforcement
 from settings.prefix_lists import managed_prefix_list
 from settings.section import Section
@@ -202,6 +203,15 @@ class Keys(Section):
     """Whether the function that submits jobs may have Bedrock use the model key on its behalf. No
     AWS page says whether the caller needs the key beside the job's role; false is tighter, if it
     works in your account."""
+    deployer_uses_model_key: bool = True
+    """Whether the function that deploys models may have Bedrock use the model key on its behalf, as
+    AWS asks of callers whose model is encrypted. False is tighter, if it works in your account.
+    Without `inference.enabled` it changes nothing."""
+    throughput: Literal["account", "documented", "none"] = "account"
+    """How Bedrock itself may use the model key while it prepares provisioned throughput, which an
+    older AWS page asks for with Nova models: `documented` is that page's statement, `account` the
+    same for requests of this account only, `none` leaves it out. If throughput fails with
+    AccessDenied of KMS, try documented. Without `inference.enabled` it changes nothing."""
 
 
 class Storage(Section):
@@ -381,6 +391,10 @@ class Job(Section):
     successor is complete."""
     on_delete: Literal["keep-model", "delete-model"] = "delete-model"
     """What happens to the model when the job's stack is destroyed."""
+    deployment: Annotated[Deployment, AfterValidator(check_deployment)] = Field(
+        default_factory=Deployment
+    )
+    """How the model is served when the job is complete."""
     tags: JobTags = Field(default_factory=_nothing)
     """Tags of the job and its model, beside those of the environment."""
 
@@ -477,6 +491,8 @@ class Settings(Section):
     """Who may do what."""
     engine: Engine = Field(default_factory=Engine)
     """The functions."""
+    inference: Inference = Field(default_factory=Inference)
+    """What deploys models and calls them in private."""
     budget: Budget = Field(default_factory=Budget)
     """What the environment may cost."""
     jobs: Annotated[
@@ -491,6 +507,23 @@ class Settings(Section):
     ] = Field(default_factory=_nothing)
     """The fine-tuning jobs by name, one stack for each. At most 100: Bedrock's default quota of
     custom models for an account."""
+
+    @model_validator(mode="after")
+    def _deployments_have_somebody_to_remove_them(self) -> Self:
+        if not self.inference.enabled:
+            checks.refuse(
+                Problem(
+                    "inference-not-enabled",
+                    "nothing in this environment deploys models or removes them",
+                    "kind: none, or any kind where inference.enabled is true",
+                    "add `inference: {enabled: true}` to the environment: its endpoint costs by the"
+                    " hour, see `finetune cost`",
+                    ("jobs", name, "deployment", "kind"),
+                )
+                for name, job in self.jobs.items()
+                if job.deployment.wanted
+            )
+        return self
 
     def model_post_init(self, context: object, /) -> None:
         """Take the environment's name, which is the file's, and give the jobs theirs."""

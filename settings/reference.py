@@ -7,13 +7,15 @@ from settings.prefix_lists import prefix_lists
 from settings.schema import in_words, schema_at, settings_schema
 from settings.source import Location
 
-_SECTIONS = ("network", "keys", "storage", "people", "engine", "budget")
+_SECTIONS = ("network", "keys", "storage", "people", "engine", "inference", "budget")
 _SECTIONS_OF_JOBS = {
     ("distillation",): "Distillation",
     ("distillation", "inference_profile"): "InferenceProfile",
     ("reinforcement",): "Reinforcement",
     ("invocation_logs",): "InvocationLogs",
     ("invocation_logs", "filters", 0): "LogFilter",
+    ("deployment",): "Deployment",
+    ("deployment", "smoke_tests", 0): "SmokeTest",
 }
 """Where they are below a job, and their names in the schema."""
 

@@ -16,6 +16,13 @@ from bedrock_finetuning.job_interfaces import (
     statements_to_manage_interfaces,
 )
 from bedrock_finetuning.naming import DATASETS_PREFIX, OUTPUTS_PREFIX, Names
+from bedrock_finetuning.serving import (
+    statements_to_deploy,
+    statements_to_end_throughput,
+    statements_to_invoke,
+    statements_to_report,
+    statements_to_try,
+)
 from bedrock_finetuning.submission import (
     statements_to_end,
     statements_to_follow,
@@ -24,7 +31,7 @@ from bedrock_finetuning.submission import (
 from settings import Settings
 
 from .encryption import EncryptionStack
-from .identity import IdentityStack
+from .identity import IdentityStack, InferenceRoles
 from .methods import statements_of_methods
 from .network import NetworkStack
 from .storage import StorageStack
@@ -132,6 +139,15 @@ class AccessStack(Stack):
             "Sees jobs and their stacks, and ends the jobs that nobody wants any more",
             statements_to_end(self, names=names),
         )
+        if identity.inference and network.runtime_endpoint:
+            self._inference_policies(
+                settings=settings,
+                names=names,
+                roles=identity.inference,
+                endpoint_id=network.runtime_endpoint.endpoint_id,
+                encryption=encryption,
+                storage=storage,
+            )
         self._policy(
             "Uploader",
             identity.uploader,
@@ -147,6 +163,65 @@ class AccessStack(Stack):
                 data_key.statement_to_read_objects(bucket_arn=bucket.bucket_arn),
             ],
         )
+
+    def _inference_policies(
+        self,
+        *,
+        settings: Settings,
+        names: Names,
+        roles: InferenceRoles,
+        endpoint_id: str,
+        encryption: EncryptionStack,
+        storage: StorageStack,
+    ) -> None:
+        data_key, model_key = encryption.data_key, encryption.model_key
+        deployer = statements_to_deploy(
+            self, names=names, scheduler=roles.scheduler, data_key=data_key
+        )
+        if settings.keys.deployer_uses_model_key:
+            deployer.append(model_key.statement_to_customize())
+        self._policy(
+            "Deployer", roles.deployer, "Deploys models of this environment, and removes", deployer
+        )
+        self._policy(
+            "Scheduler",
+            roles.scheduler,
+            "Gives this environment's throughput back",
+            statements_to_end_throughput(self, names=names, data_key=data_key),
+        )
+        self._policy(
+            "Invoker",
+            roles.invoker,
+            "Calls this environment's models through its own endpoint",
+            [
+                *statements_to_invoke(self, names=names, endpoint_id=endpoint_id),
+                model_key.statement_to_invoke(),
+            ],
+        )
+        self._policy(
+            "ModelReport",
+            roles.model_report,
+            "Reads outputs and writes reports beside them",
+            [
+                *statements_to_report(self),
+                *storage.bucket.statements_to_report(),
+                data_key.statement_to_read_and_write_objects(bucket_arn=storage.bucket.bucket_arn),
+            ],
+        )
+        for purpose, role in (("invoker", roles.invoker), ("model-report", roles.model_report)):
+            self._policy(
+                f"{''.join(part.title() for part in purpose.split('-'))}Network",
+                role,
+                f"Lets Lambda put the function {purpose} into the service subnets",
+                statements_to_run_in_a_vpc(self, function_name=names.function(purpose)),
+            )
+        if roles.tester:
+            self._policy(
+                "Tester",
+                roles.tester,
+                "Asks models through the function that calls them",
+                statements_to_try(self, names=names),
+            )
 
     def _policy(
         self, id: str, role: iam.IRole, description: str, statements: Sequence[iam.PolicyStatement]

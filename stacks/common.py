@@ -5,12 +5,23 @@ from __future__ import annotations
 from aws_cdk import RemovalPolicy
 from aws_cdk import aws_logs as logs
 
+from bedrock_finetuning.provider_framework import FunctionSettings
 from settings import Settings
 
 
 def removal_policy(settings: Settings) -> RemovalPolicy:
     """Data, keys, logs and state are kept together or go together."""
     return RemovalPolicy.RETAIN if settings.storage.retain else RemovalPolicy.DESTROY
+
+
+def function_settings(settings: Settings) -> FunctionSettings:
+    """What all functions of the environment have in common."""
+    return FunctionSettings(
+        log_level=settings.engine.log_level,
+        log_retention=retention(settings.engine.log_retention_days),
+        reserved_concurrency=settings.engine.reserved_concurrency,
+        removal_policy=removal_policy(settings),
+    )
 
 
 def retention(days: int) -> logs.RetentionDays:

@@ -16,13 +16,14 @@ from .access import AccessStack
 from .encryption import EncryptionStack
 from .engine import EngineStack
 from .identity import IdentityStack
+from .inference import InferenceStack
 from .job import JobStack
 from .network import NetworkStack
 from .storage import StorageStack
 
 
 def build_environment(app: App, *, settings: Settings) -> None:
-    """Identity, Encryption, Network, Storage, Access, Engine, then one stack a job."""
+    """Identity, Encryption, Network, Storage, Access, Engine, Inference, then one stack a job."""
     names = Names(environment=settings.environment, region=settings.region)
     kept = settings.storage.retain
     tags = {ENVIRONMENT_TAG: settings.environment, **settings.tags}
@@ -69,6 +70,20 @@ def build_environment(app: App, *, settings: Settings) -> None:
     engine.add_stack_dependency(access, "the submitter needs its permissions")
     engine.add_stack_dependency(storage, "the submitter reaches S3 and DynamoDB through it")
 
+    inference = None
+    if settings.inference.enabled:
+        inference = InferenceStack(
+            app,
+            names.stack("inference"),
+            identity=identity,
+            encryption=encryption,
+            network=network,
+            storage=storage,
+            engine=engine,
+            **foundation,
+        )
+        inference.add_stack_dependency(access, "the functions need their permissions")
+
     for name, job in settings.jobs.items():
         stack = JobStack(
             app,
@@ -80,6 +95,7 @@ def build_environment(app: App, *, settings: Settings) -> None:
             network=network,
             storage=storage,
             engine=engine,
+            inference=inference,
             **shared,
         )
         stack.add_stack_dependency(access, "the job runs with these permissions until it ends")

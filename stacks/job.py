@@ -8,12 +8,14 @@ from aws_cdk import CfnOutput, Stack
 from constructs import Construct
 
 from bedrock_finetuning.customization_job import CustomizationJob, Training
+from bedrock_finetuning.model_deployment import ModelDeployment, Serving, SmokeTest
 from bedrock_finetuning.naming import Names
 from settings import Job, Settings
 
 from .encryption import EncryptionStack
 from .engine import EngineStack
 from .identity import IdentityStack
+from .inference import InferenceStack
 from .methods import dataset_of, method_of, training_source
 from .network import NetworkStack
 from .storage import StorageStack
@@ -36,6 +38,7 @@ class JobStack(Stack):
         network: NetworkStack,
         storage: StorageStack,
         engine: EngineStack,
+        inference: InferenceStack | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(scope, id, description=f"The customization job {name}", **kwargs)
@@ -68,3 +71,55 @@ class JobStack(Stack):
         )
         for output in ("JobName", "ModelName", "State"):
             CfnOutput(self, output, value=self.job.resource.get_att_string(output))
+        if inference is not None and job.deployment.kind != "none":
+            self._deployment(
+                job=job, settings=settings, names=names, engine=engine, inference=inference
+            )
+
+    def _deployment(
+        self,
+        *,
+        job: Job,
+        settings: Settings,
+        names: Names,
+        engine: EngineStack,
+        inference: InferenceStack,
+    ) -> None:
+        deployment = ModelDeployment(
+            self,
+            "Deployment",
+            service_token=engine.engine.service_token,
+            environment=names.environment,
+            job=job.name,
+            job_name=self.job.resource.ref,
+            serving=serving_of(job),
+            tags={**settings.tags, **job.tags},
+        )
+        CfnOutput(self, "DeploymentName", value=deployment.resource.ref)
+        # Imported, so that CloudFormation refuses to take away what removes deployments while a job
+        # wants one.
+        CfnOutput(self, "DeploymentsTableName", value=inference.table.table_name)
+
+
+def serving_of(job: Job) -> Serving:
+    """How a job's model is to be served; not asked of a job whose deployment is `none`."""
+    wish = job.deployment
+    if wish.kind == "none":
+        raise ValueError(f"the job {job.name} wants no deployment")
+    return Serving(
+        kind=wish.kind,
+        model_units=wish.model_units,
+        commitment=wish.commitment,
+        hours=wish.ends_after_hours,
+        smoke_tests=[
+            SmokeTest(
+                prompt=test.prompt,
+                contains=test.contains,
+                not_contains=test.not_contains,
+                matches=test.matches,
+                max_seconds=test.max_seconds,
+                max_tokens=test.max_tokens,
+            )
+            for test in wish.smoke_tests
+        ],
+    )

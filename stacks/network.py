@@ -12,6 +12,7 @@ from bedrock_finetuning.flow_logs import FlowLogs
 from bedrock_finetuning.interface_endpoint import InterfaceEndpoint, KmsEndpoint
 from bedrock_finetuning.naming import Names
 from bedrock_finetuning.security_groups import PrefixLists, SecurityGroups
+from bedrock_finetuning.serving import statements_to_reach_the_runtime
 from bedrock_finetuning.submission import statements_to_reach_bedrock
 from bedrock_finetuning.training_network import TrainingNetwork
 from customization.calls import SUBMITTER_CALLS, actions
@@ -58,6 +59,7 @@ class NetworkStack(Stack):
                 s3=settings.s3_prefix_list_id,
                 dynamodb=settings.dynamodb_prefix_list_id,
             ),
+            inference=settings.inference.enabled,
         )
         FlowLogs(
             self,
@@ -96,5 +98,18 @@ class NetworkStack(Stack):
                 actions=actions(SUBMITTER_CALLS, prefix="bedrock"),
                 base_models=settings.base_models,
                 submitter=identity.submitter,
+                reporter=identity.inference.model_report if identity.inference else None,
             ),
         )
+        self.runtime_endpoint: InterfaceEndpoint | None = None
+        if identity.inference and self.groups.runtime:
+            self.runtime_endpoint = InterfaceEndpoint(
+                self,
+                "RuntimeEndpoint",
+                service="bedrock-runtime",
+                network=self.network,
+                security_group=self.groups.runtime.endpoint,
+                statements=statements_to_reach_the_runtime(
+                    self, names=names, invoker=identity.inference.invoker
+                ),
+            )

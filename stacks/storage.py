@@ -10,10 +10,10 @@ from constructs import Construct
 
 from bedrock_finetuning.gateway_endpoint import GatewayEndpoint
 from bedrock_finetuning.naming import Names
-from bedrock_finetuning.state_table import table_arn
+from bedrock_finetuning.state_table import statement_on_deployments, statement_on_jobs
 from bedrock_finetuning.statements import Allow, people_arns, through_endpoint
 from bedrock_finetuning.training_bucket import AccessLogBucket, BucketUsers, TrainingBucket
-from customization.calls import SUBMITTER_CALLS, actions
+from customization.calls import INVOKER_CALLS, REPORT_CALLS, SUBMITTER_CALLS, actions
 from settings import Settings
 
 from .common import removal_policy
@@ -61,6 +61,7 @@ class StorageStack(Stack):
                 uploader=identity.uploader,
                 reader=identity.reader,
                 administrators=people_arns(self, settings.people.administrators),
+                reporter=identity.inference.model_report if identity.inference else None,
             ),
             removal_policy=removal_policy(settings),
         )
@@ -78,19 +79,33 @@ class StorageStack(Stack):
             "DynamoDbEndpoint",
             service="dynamodb",
             network=network.network,
-            statements=through_endpoint(
-                [
-                    Allow(
-                        sid="JobState",
-                        actions=actions(SUBMITTER_CALLS, prefix="dynamodb"),
-                        resources=[table_arn(self, names=names)],
-                    )
-                ],
-                roles=[identity.submitter],
-            ),
+            statements=self._through_the_dynamodb_endpoint(names=names, identity=identity),
         )
         CfnOutput(self, "DataBucketName", value=self.bucket.bucket_name)
         CfnOutput(self, "AccessLogBucketName", value=self.access_logs.bucket_name)
+
+    def _through_the_dynamodb_endpoint(
+        self, *, names: Names, identity: IdentityStack
+    ) -> list[iam.PolicyStatement]:
+        submits = actions(SUBMITTER_CALLS, prefix="dynamodb")
+        jobs = statement_on_jobs(self, names=names, actions=submits)
+        inference = identity.inference
+        if inference is None:
+            return through_endpoint([jobs], roles=[identity.submitter])
+        wishes = statement_on_deployments(self, names=names, actions=submits)
+        reads = statement_on_jobs(
+            self, names=names, actions=actions(REPORT_CALLS, prefix="dynamodb")
+        )
+        reads.sid = "JobStateForTheReport"
+        finds = statement_on_deployments(
+            self, names=names, actions=actions(INVOKER_CALLS, prefix="dynamodb")
+        )
+        finds.sid = "DeploymentStateForTheInvoker"
+        return [
+            *through_endpoint([jobs, wishes], roles=[identity.submitter]),
+            *through_endpoint([reads], roles=[inference.model_report]),
+            *through_endpoint([finds], roles=[inference.invoker]),
+        ]
 
     def _through_the_s3_endpoint(
         self, *, settings: Settings, identity: IdentityStack
@@ -116,4 +131,15 @@ class StorageStack(Stack):
         return [
             *through_endpoint(training, roles=[identity.customization]),
             *through_endpoint(submitter, roles=[identity.submitter]),
+            *self._reports_through_the_s3_endpoint(identity),
         ]
+
+    def _reports_through_the_s3_endpoint(
+        self, identity: IdentityStack
+    ) -> list[iam.PolicyStatement]:
+        if identity.inference is None:
+            return []
+        reports = self.bucket.statements_to_report()
+        for statement in reports:
+            statement.sid = f"Report{statement.sid}"
+        return through_endpoint(reports, roles=[identity.inference.model_report])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tools.deployments import Deployment, Resource, as_list, statements
+from tools.shown_deployments import Deployment, Resource, as_list, statements
 
 # A resource of one of these types would be a way out of the VPC, or into it.
 WAYS_OUT = frozenset(

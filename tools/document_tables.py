@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 from settings.catalogue_files import table
 from settings.cost import HOURS_A_MONTH
 from settings.prices import ENVIRONMENT
-from tools.deployments import Deployment, Resource, statements
 from tools.document_diagrams import allowed_paths, endpoint_service, service_name
+from tools.shown_deployments import Deployment, Resource, statements
 
 _PRICES = table("prices")[ENVIRONMENT]
 ENDPOINT_ZONE_HOUR: float = _PRICES["endpoint_zone_hour"]

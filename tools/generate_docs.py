@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from tools.deployments import CONFIG, ROOT, Deployment, synthesised
 from tools.document_diagrams import render_network, render_stacks
 from tools.document_rules import render_rule_families
 from tools.document_tables import (
@@ -22,6 +21,7 @@ from tools.document_tables import (
     render_stack_contents,
 )
 from tools.review_page import render_peers
+from tools.shown_deployments import CONFIG, ROOT, Deployment, synthesised
 
 SHOWN = "dev"
 """The environment that the documents describe."""

@@ -30,8 +30,8 @@ CALLS = tuple(call for calls in EVERY_CALL.values() for call in calls)
 _LOADER_FILES = frozenset(
     {"_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json"}
 )
-# Of a service's folder a client reads the model, its extras and the endpoint rules.
-_CLIENT_FILES = ("service-2", "endpoint-rule-set-1")
+# Of a service's folder a client reads the model, its extras, the endpoint rules and the paginators.
+_CLIENT_FILES = ("service-2", "endpoint-rule-set-1", "paginators-1")
 # What botocore calls on its own: S3's client asks HeadBucket where a bucket is after a redirect.
 _CLIENT_OPERATIONS = {"s3": {"HeadBucket"}}
 _DROPPED_FOLDERS = frozenset({"__pycache__", "bin", "tests", "examples", "swagger_ui"})

@@ -39,14 +39,16 @@ class DeadLetterQueue(sqs.Queue):
             findings=("Serverless-SQSRedrivePolicy",),
         )
 
-    def admit_rules(self, *, rule_arns: Sequence[str]) -> None:
+    def admit_rules(
+        self, *, rule_arns: Sequence[str], sid: str = "RulesKeepUndeliveredEvents"
+    ) -> None:
         """Lets these rules of EventBridge put events here that they could not deliver.
 
         https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
         """
         self.add_to_resource_policy(
             Allow(
-                sid="RulesKeepUndeliveredEvents",
+                sid=sid,
                 principals=[iam.ServicePrincipal("events.amazonaws.com")],
                 actions=["sqs:SendMessage"],
                 resources=[self.queue_arn],

@@ -16,7 +16,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct, IConstruct
 
 from .acknowledgements import acknowledge, in_packs
-from .function_assets import assemble
+from .function_assets import assemble, packages_of
 from .naming import Names
 from .statements import Allow, deny
 
@@ -101,7 +101,7 @@ class Function(lambda_.Function):
                 runtime=lambda_.Runtime.PYTHON_3_13,
                 architecture=lambda_.Architecture.ARM_64,
                 handler=f"{package}.handler.handler",
-                code=_code(packages=(package, "customization"), folder=Path(folder)),
+                code=_code(packages=packages_of(package), folder=Path(folder)),
                 # A shell of another stack: statements added here would turn the arrow back.
                 role=role.without_policy_updates(),
                 log_group=log_group,

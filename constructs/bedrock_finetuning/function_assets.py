@@ -7,8 +7,9 @@ synth then only copies them and appends a few small files.
 import hashlib
 import shutil
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 MAX_ASSET_BYTES: Final = 6 * 1024 * 1024
@@ -19,6 +20,23 @@ _TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 _MODE: Final = 0o100644 << 16
 # Nothing else that may lie in a package's folder is deployed by accident.
 _CARRIED_SUFFIXES: Final = frozenset({".py", ".js", ".css"})
+
+
+_SHARED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "completion_check": ("deployments",),
+        "deployer": ("deployments",),
+        "follower": ("lineage",),
+        "invoker": ("deployments",),
+        "model_report": ("lineage", "training_metrics"),
+        "submitter": ("deployments",),
+    }
+)
+
+
+def packages_of(function: str) -> tuple[str, ...]:
+    """Return all packages of ours that a function's code needs, its own first."""
+    return (function, "customization", *_SHARED.get(function, ()))
 
 
 class FunctionAssetError(Exception):

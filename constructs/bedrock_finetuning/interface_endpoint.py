@@ -44,6 +44,11 @@ class InterfaceEndpoint(Construct):
         )
         Tags.of(self.endpoint).add("Name", f"{Stack.of(self).stack_name} {service}")
 
+    @property
+    def endpoint_id(self) -> str:
+        """The id that `aws:SourceVpce` carries for calls through this endpoint."""
+        return self.endpoint.ref
+
 
 class KmsEndpoint(InterfaceEndpoint):
     """A private way to KMS for these keys and this account's principals.

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from aws_cdk import Duration
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from .attached_policy import AttachedPolicy
 from .dead_letter_queue import DeadLetterQueue
 from .follower import FollowerTriggers
-from .function import Function, FunctionLogs, acknowledge_outside_the_vpc, limit_events
+from .function import acknowledge_outside_the_vpc, limit_events
+from .function_maker import FunctionMaker
 from .job_topic import JobTopic
 from .naming import Names
 from .provider_framework import OLDEST_EVENT, FunctionSettings, ProviderFramework
@@ -25,6 +25,23 @@ from .training_network import TrainingNetwork
 # How long a new role, policy or key may take to be known everywhere in AWS.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html
 PROPAGATION = Duration.minutes(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeploymentPart:
+    """What the engine's functions may do, and are told, where an environment deploys models.
+
+    The submitter writes wishes down, the completion check waits for removals and wakes the
+    deployer, the follower starts what follows a completed job. All that they name comes after
+    them, in the inference stack.
+    """
+
+    submitter_statements: Sequence[iam.PolicyStatement]
+    submitter_environment: Mapping[str, str]
+    check_statements: Sequence[iam.PolicyStatement]
+    check_environment: Mapping[str, str]
+    follower_statements: Sequence[iam.PolicyStatement]
+    follower_environment: Mapping[str, str]
 
 
 class JobEngine(Construct):
@@ -60,33 +77,42 @@ class JobEngine(Construct):
         settings: FunctionSettings,
         max_jobs_in_progress: int,
         follow_every: Duration,
+        deployments: DeploymentPart | None = None,
     ) -> None:
         super().__init__(scope, id)
         self.dead_letter_queue = dead_letter_queue
-        self._names, self._key, self._settings = names, key, settings
+        functions = FunctionMaker(
+            names=names, key=key, dead_letter_queue=dead_letter_queue, settings=settings
+        )
 
-        self.submitter = self._function(
+        self.submitter = functions.make(
+            self,
             "Submitter",
             purpose="submitter",
             role=submitter_role,
-            statements=table.statements_to_keep_state(actions=submitter_table_actions),
+            statements=[
+                *table.statements_to_keep_state(actions=submitter_table_actions),
+                *(deployments.submitter_statements if deployments else ()),
+            ],
             # The framework waits for the handler; retries of slow permissions fit in here.
             timeout=Duration.minutes(5),
             environment={
                 "TABLE_NAME": table.table_name,
                 "PROPAGATION_SECONDS": str(PROPAGATION.to_seconds()),
                 "MAX_JOBS_IN_PROGRESS": str(max_jobs_in_progress),
+                **(deployments.submitter_environment if deployments else {}),
             },
             network=network,
             security_group=groups.functions,
         )
-        self.completion_check = self._function(
+        self.completion_check = functions.make(
+            self,
             "CompletionCheck",
             purpose="completion-check",
             role=completion_check_role,
-            statements=[],
+            statements=deployments.check_statements if deployments else (),
             timeout=Duration.minutes(1),
-            environment={},
+            environment=deployments.check_environment if deployments else {},
         )
         acknowledge_outside_the_vpc(
             self.completion_check,
@@ -95,7 +121,8 @@ class JobEngine(Construct):
                 "and no endpoint that EC2 would need in the VPC."
             ),
         )
-        self.follower = self._function(
+        self.follower = functions.make(
+            self,
             "Follower",
             purpose="follower",
             role=follower_role,
@@ -107,6 +134,7 @@ class JobEngine(Construct):
                     actions=["lambda:InvokeFunction"],
                     resources=[self.submitter.function_arn],
                 ),
+                *(deployments.follower_statements if deployments else ()),
             ],
             timeout=Duration.minutes(5),
             environment={
@@ -114,6 +142,7 @@ class JobEngine(Construct):
                 "TOPIC_ARN": topic.topic.topic_arn,
                 "SUBMITTER_FUNCTION": self.submitter.function_name,
                 "MAX_JOBS_IN_PROGRESS": str(max_jobs_in_progress),
+                **(deployments.follower_environment if deployments else {}),
             },
         )
         acknowledge_outside_the_vpc(
@@ -152,54 +181,3 @@ class JobEngine(Construct):
     def service_token(self) -> str:
         """What a job's custom resource calls."""
         return self.framework.provider.service_token
-
-    def _function(
-        self,
-        id: str,
-        *,
-        purpose: str,
-        role: iam.Role,
-        statements: Sequence[iam.PolicyStatement],
-        timeout: Duration,
-        environment: dict[str, str],
-        network: TrainingNetwork | None = None,
-        security_group: ec2.ISecurityGroup | None = None,
-    ) -> Function:
-        log_group = FunctionLogs(
-            self,
-            f"{id}Logs",
-            names=self._names,
-            purpose=purpose,
-            key=self._key,
-            retention=self._settings.log_retention,
-            removal_policy=self._settings.removal_policy,
-        )
-        policy = AttachedPolicy(
-            self,
-            f"{id}Policy",
-            description=f"What the function {self._names.function(purpose)} writes",
-            role=role,
-            statements=[
-                log_group.statement_to_write(),
-                *self.dead_letter_queue.statements_to_send(),
-                *statements,
-            ],
-        )
-        function = Function(
-            self,
-            id,
-            names=self._names,
-            purpose=purpose,
-            role=role,
-            log_group=log_group,
-            log_level=self._settings.log_level,
-            environment=environment,
-            timeout=timeout,
-            dead_letter_queue=self.dead_letter_queue,
-            reserved_concurrency=self._settings.reserved_concurrency,
-            vpc=network.vpc if network else None,
-            subnets=network.service_subnets if network else None,
-            security_group=security_group,
-        )
-        function.node.add_dependency(policy)
-        return function

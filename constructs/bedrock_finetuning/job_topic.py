@@ -18,9 +18,20 @@ class JobTopic(Construct):
     """An encrypted topic that hears once of every job of the environment that ended.
 
     The follower announces on it, and the alarms of the environment; nobody else may.
+
+    Args:
+        more_alarms: Names of alarms besides those of the jobs.
     """
 
-    def __init__(self, scope: Construct, id: str, *, names: Names, key: kms.IKey) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        names: Names,
+        key: kms.IKey,
+        more_alarms: Sequence[str] = (),
+    ) -> None:
         super().__init__(scope, id)
         self._key = key
         self.topic = sns.Topic(
@@ -49,6 +60,7 @@ class JobTopic(Construct):
                                 "aws:SourceArn": [
                                     alarms + names.failed_jobs_alarm,
                                     alarms + names.follower_alarm,
+                                    *(alarms + name for name in more_alarms),
                                 ]
                             },
                         },

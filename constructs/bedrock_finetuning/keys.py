@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -10,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from .naming import Names
-from .statements import Allow, account_principal, via_service
+from .statements import Allow, account_principal, state_machine_arn, via_service
 
 # What it takes to administer a key and nothing that uses it. PutKeyPolicy is kept: a key whose
 # policy nobody may change is lost. CreateGrant is left out: a grant is a use by another name.
@@ -115,6 +117,109 @@ def _used_by(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class InferenceKeyUsers:
+    """Who uses the data key to deploy models, beside those who use tables, queue and topic.
+
+    `deployer` makes schedules, `scheduler` is the role they run with, `follow_up` the state
+    machine's.
+    """
+
+    deployer: iam.IRole
+    scheduler: iam.IRole
+    follow_up: iam.IRole
+
+
+def schedule_arns(scope: Construct, *, names: Names) -> str:
+    """Pattern of the ARNs of the schedules in the environment's group."""
+    stack = Stack.of(scope)
+    return (
+        f"arn:{stack.partition}:scheduler:{stack.region}:{stack.account}:"
+        f"schedule/{names.schedule_group}/*"
+    )
+
+
+def _for_inference(
+    scope: Construct, *, names: Names, users: InferenceKeyUsers
+) -> list[iam.PolicyStatement]:
+    """Schedules, the state machine and its logs, each for its own encryption context."""
+    stack = Stack.of(scope)
+    schedules = {
+        "kms:EncryptionContext:aws:scheduler:schedule:arn": schedule_arns(scope, names=names)
+    }
+    machine = {
+        "kms:EncryptionContext:aws:states:stateMachineArn": state_machine_arn(
+            scope, name=names.follow_up
+        )
+    }
+    logs = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:*"
+    made = _used_by(
+        scope,
+        sid="SchedulesAreMade",
+        roles=[users.deployer],
+        actions=READ_AND_WRITE,
+        service="scheduler",
+    )
+    made.add_condition("ArnLike", schedules)
+    runs = _used_by(
+        scope,
+        sid="SchedulesRun",
+        roles=[users.scheduler],
+        actions=["kms:Decrypt"],
+        service=None,
+    )
+    runs.add_condition("ArnLike", schedules)
+    executions = _used_by(
+        scope,
+        sid="ExecutionsOfTheStateMachine",
+        roles=[users.follow_up],
+        actions=READ_AND_WRITE,
+        service=None,
+    )
+    executions.add_condition("StringEquals", machine)
+    logged = _used_by(
+        scope,
+        sid="LogsOfTheStateMachine",
+        roles=[users.follow_up],
+        actions=["kms:GenerateDataKey"],
+        service=None,
+    )
+    logged.add_condition("StringEquals", {"kms:EncryptionContext:SourceArn": logs})
+    return [
+        # https://docs.aws.amazon.com/scheduler/latest/UserGuide/encryption-rest.html
+        made,
+        _used_by(
+            scope,
+            sid="SchedulesFindTheKey",
+            roles=[users.deployer],
+            actions=["kms:DescribeKey"],
+            service="scheduler",
+        ),
+        runs,
+        # https://docs.aws.amazon.com/step-functions/latest/dg/encryption-at-rest.html
+        executions,
+        # In the name of whoever makes the state machine: CloudFormation.
+        Allow(
+            sid="StateMachineIsMade",
+            principals=[account_principal(scope)],
+            actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+            resources=["*"],
+            conditions={"StringEquals": via_service(scope, "states")},
+        ),
+        logged,
+        Allow(
+            sid="LogsOfTheStateMachineAreDelivered",
+            principals=[iam.ServicePrincipal("delivery.logs.amazonaws.com")],
+            actions=["kms:Decrypt"],
+            resources=["*"],
+            conditions={
+                "StringEquals": {"aws:SourceAccount": stack.account},
+                "ArnLike": {"aws:SourceArn": logs},
+            },
+        ),
+    ]
+
+
 class DataKey(_RotatingKey):
     """The key of everything stored: the bucket, the logs, the topic, the table, the queue.
 
@@ -127,6 +232,7 @@ class DataKey(_RotatingKey):
         table_users: Roles that read or write the table.
         queue_senders: Roles whose failed events Lambda puts into the encrypted queue.
         topic_publishers: Roles that announce on the topic.
+        inference: Who uses it to deploy models; None where nobody does.
         pending_window: 7 to 30 days.
         removal_policy: Kept exactly when something it encrypts is kept.
     """
@@ -141,6 +247,7 @@ class DataKey(_RotatingKey):
         table_users: Sequence[iam.IRole],
         queue_senders: Sequence[iam.IRole],
         topic_publishers: Sequence[iam.IRole],
+        inference: InferenceKeyUsers | None = None,
         pending_window: Duration,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -248,10 +355,15 @@ class DataKey(_RotatingKey):
                             "aws:SourceArn": [
                                 alarms + names.failed_jobs_alarm,
                                 alarms + names.follower_alarm,
+                                *(
+                                    alarms + name
+                                    for name in (names.inference_alarms if inference else ())
+                                ),
                             ]
                         },
                     },
                 ),
+                *(_for_inference(scope, names=names, users=inference) if inference else ()),
             ],
         )
 
@@ -281,6 +393,28 @@ class DataKey(_RotatingKey):
         )
 
 
+def _throughput(scope: Construct, *, of_this_account: bool) -> iam.PolicyStatement:
+    """Bedrock makes Nova models anew for provisioned throughput, under the same key.
+
+    https://docs.aws.amazon.com/nova/latest/userguide/customize-fine-tune-encrypt.html has no
+    condition on the account: a request of another one would pass.
+    """
+    statement = Allow(
+        sid="PermissionsNovaProvisionedThroughput",
+        principals=[iam.ServicePrincipal("bedrock.amazonaws.com")],
+        actions=READ_AND_WRITE,
+        resources=["*"],
+        conditions={
+            "ForAnyValue:StringEquals": {
+                "kms:EncryptionContextKeys": "aws:bedrock:custom-model",
+            }
+        },
+    )
+    if of_this_account:
+        statement.add_condition("StringEquals", {"aws:SourceAccount": Stack.of(scope).account})
+    return statement
+
+
 class ModelKey(_RotatingKey):
     """The key of the custom models: Bedrock alone uses it, for those who train and invoke.
 
@@ -290,6 +424,10 @@ class ModelKey(_RotatingKey):
         customizers: The customization role, and the submitter where the caller needs the key too.
         invokers: ARN patterns of the people who may call a custom model; may be empty.
         direct_callers: Roles that may decrypt without Bedrock in between; empty by default.
+        deployers: Roles that deploy models, where the caller needs the key too.
+        private_invokers: Roles that call models through the endpoint.
+        throughput: Whether Bedrock itself may prepare throughput with it: for this account's
+            requests, as AWS documents it for Nova models, or not.
         pending_window: 7 to 30 days.
         removal_policy: A model whose key is gone is lost: kept when models are kept.
     """
@@ -303,6 +441,9 @@ class ModelKey(_RotatingKey):
         customizers: Sequence[iam.IRole],
         invokers: Sequence[str],
         direct_callers: Sequence[iam.IRole] = (),
+        deployers: Sequence[iam.IRole] = (),
+        private_invokers: Sequence[iam.IRole] = (),
+        throughput: Literal["account", "documented", "none"] = "none",
         pending_window: Duration,
         removal_policy: RemovalPolicy,
     ) -> None:
@@ -338,6 +479,28 @@ class ModelKey(_RotatingKey):
                     service=None,
                 )
             )
+        if deployers:
+            statements.append(
+                _used_by(
+                    scope,
+                    sid="PermissionsDeployCustomModel",
+                    roles=deployers,
+                    actions=CUSTOMIZE,
+                    service="bedrock",
+                )
+            )
+        if private_invokers:
+            statements.append(
+                _used_by(
+                    scope,
+                    sid="PermissionsInvokeInPrivate",
+                    roles=private_invokers,
+                    actions=["kms:Decrypt"],
+                    service="bedrock",
+                )
+            )
+        if throughput != "none":
+            statements.append(_throughput(scope, of_this_account=throughput == "account"))
         super().__init__(
             scope,
             id,
@@ -351,6 +514,15 @@ class ModelKey(_RotatingKey):
     def statement_to_call_directly(self) -> iam.PolicyStatement:
         """What one of the `direct_callers` needs in its own policy besides the key's."""
         return Allow(sid="ModelKeyDirectly", actions=CALL_DIRECTLY, resources=[self.key_arn])
+
+    def statement_to_invoke(self) -> iam.PolicyStatement:
+        """What an invoker's own policy has to say besides the key's."""
+        return Allow(
+            sid="ModelKeyThroughBedrock",
+            actions=["kms:Decrypt"],
+            resources=[self.key_arn],
+            conditions={"StringEquals": via_service(self, "bedrock")},
+        )
 
     def statement_to_customize(self) -> iam.PolicyStatement:
         """What a customizer's own policy has to say besides the key's."""

@@ -87,6 +87,51 @@ class Names:
         return f"{APPLICATION}-{self.environment}-follower"
 
     @property
+    def deployments_table(self) -> str:
+        """Name of the table that keeps the state of the deployments."""
+        return f"{APPLICATION}-{self.environment}-deployments"
+
+    @property
+    def reap_rule(self) -> str:
+        """Name of the rule that wakes the deployer every few minutes."""
+        return f"{APPLICATION}-{self.environment}-reap"
+
+    @property
+    def schedule_group(self) -> str:
+        """Name of the group of the schedules that end provisioned throughput."""
+        return f"{APPLICATION}-{self.environment}"
+
+    @property
+    def follow_up(self) -> str:
+        """Name of the state machine that follows a completed job."""
+        return f"{APPLICATION}-{self.environment}-follow-up"
+
+    @property
+    def follow_up_alarm(self) -> str:
+        """Name of the alarm on a follow-up that failed."""
+        return f"{APPLICATION}-{self.environment}-follow-up"
+
+    @property
+    def deployer_alarm(self) -> str:
+        """Name of the alarm on a deployer that does not work."""
+        return f"{APPLICATION}-{self.environment}-deployer"
+
+    @property
+    def overdue_alarm(self) -> str:
+        """Name of the alarm on throughput that lives past its end."""
+        return f"{APPLICATION}-{self.environment}-throughput-overdue"
+
+    @property
+    def inference_alarms(self) -> tuple[str, ...]:
+        """Names of the alarms of what deploys models, which the stacks before it admit."""
+        return (self.follow_up_alarm, self.deployer_alarm, self.overdue_alarm)
+
+    @property
+    def dashboard(self) -> str:
+        """Name of the environment's dashboard."""
+        return f"{APPLICATION}-{self.environment}"
+
+    @property
     def job_stacks(self) -> str:
         """Pattern of the names of the stacks that hold a job each."""
         return self.stack("job-*")

@@ -13,7 +13,12 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from .naming import Names
-from .statements import account_principal, customization_job_arn, people_arns
+from .statements import (
+    account_principal,
+    customization_job_arn,
+    people_arns,
+    state_machine_arn,
+)
 
 
 class CustomizationRole(iam.Role):
@@ -87,6 +92,58 @@ class FlowLogsRole(iam.Role):
                         "aws:SourceArn": (
                             f"arn:{stack.partition}:ec2:{stack.region}:{stack.account}:"
                             "vpc-flow-log/*"
+                        )
+                    },
+                },
+            ),
+        )
+
+
+class StateMachineRole(iam.Role):
+    """The role of one state machine of this account, and of nothing else.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html#prevent-cross-service-confused-deputy
+    """
+
+    def __init__(
+        self, scope: Construct, id: str, *, names: Names, purpose: str, machine: str
+    ) -> None:
+        super().__init__(
+            scope,
+            id,
+            role_name=names.role(purpose),
+            description=f"Assumed by the state machine {machine}",
+            assumed_by=iam.ServicePrincipal(
+                "states.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
+                    "ArnEquals": {"aws:SourceArn": state_machine_arn(scope, name=machine)},
+                },
+            ),
+        )
+
+
+class SchedulerRole(iam.Role):
+    """The role with which the schedules of one group call AWS.
+
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
+    """
+
+    def __init__(self, scope: Construct, id: str, *, names: Names) -> None:
+        stack = Stack.of(scope)
+        super().__init__(
+            scope,
+            id,
+            role_name=names.role("scheduler"),
+            description="Gives provisioned throughput back when its time is over",
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": stack.account},
+                    "ArnEquals": {
+                        "aws:SourceArn": (
+                            f"arn:{stack.partition}:scheduler:{stack.region}:{stack.account}:"
+                            f"schedule-group/{names.schedule_group}"
                         )
                     },
                 },

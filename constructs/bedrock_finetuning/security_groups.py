@@ -33,6 +33,14 @@ class PrefixLists:
     dynamodb: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class RuntimeGroups:
+    """The groups of the function that calls models, and of the endpoint it calls them through."""
+
+    invoker: ec2.ISecurityGroup
+    endpoint: ec2.ISecurityGroup
+
+
 class SecurityGroups(Construct):
     """The groups of the job, the functions and the endpoints, and nothing but these paths.
 
@@ -40,10 +48,17 @@ class SecurityGroups(Construct):
       to itself fails with "the communication between worker nodes and leader node is broken"
     - job to S3 and to the KMS endpoint, 443
     - functions to S3, DynamoDB and the Bedrock endpoint, 443
+    - with `inference`, the invoker to DynamoDB and the endpoint of Bedrock's runtime, 443
     """
 
     def __init__(
-        self, scope: Construct, id: str, *, vpc: ec2.IVpc, prefix_lists: PrefixLists
+        self,
+        scope: Construct,
+        id: str,
+        *,
+        vpc: ec2.IVpc,
+        prefix_lists: PrefixLists,
+        inference: bool = False,
     ) -> None:
         super().__init__(scope, id)
         self.job = self._group(
@@ -75,6 +90,25 @@ class SecurityGroups(Construct):
             source=self.functions,
             target=self.bedrock_endpoint,
         )
+        self.runtime: RuntimeGroups | None = None
+        if inference:
+            self.runtime = RuntimeGroups(
+                invoker=self._group(
+                    "Invoker",
+                    vpc,
+                    "The function that calls models",
+                    [_to_prefix_list(prefix_lists.dynamodb, "invoker to DynamoDB")],
+                ),
+                endpoint=self._group(
+                    "RuntimeEndpoint", vpc, "Bedrock runtime interface endpoint", [_NOTHING_OUT]
+                ),
+            )
+            self._https(
+                "InvokerToRuntime",
+                "invoker to Bedrock runtime",
+                source=self.runtime.invoker,
+                target=self.runtime.endpoint,
+            )
 
     def _group(
         self,

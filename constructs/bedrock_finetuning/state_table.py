@@ -18,18 +18,45 @@ from .statements import Allow, via_service
 EXPIRES_AT = "ExpiresAt"
 
 
-def table_arn(scope: Construct, *, names: Names) -> str:
-    """ARN of the environment's table, which a stack before it names in an endpoint's policy."""
+def table_arn(scope: Construct, *, name: str) -> str:
+    """ARN of a table of the environment, which a stack before it names in a policy."""
     stack = Stack.of(scope)
-    return (
-        f"arn:{stack.partition}:dynamodb:{stack.region}:{stack.account}:table/{names.state_table}"
+    return f"arn:{stack.partition}:dynamodb:{stack.region}:{stack.account}:table/{name}"
+
+
+def statement_on_jobs(scope: Construct, *, names: Names, actions: Sequence[str]) -> Allow:
+    """The named actions on items of the table of jobs."""
+    return Allow(
+        sid="JobState", actions=actions, resources=[table_arn(scope, name=names.state_table)]
+    )
+
+
+def statement_on_deployments(scope: Construct, *, names: Names, actions: Sequence[str]) -> Allow:
+    """The named actions on items of the table of deployments."""
+    return Allow(
+        sid="DeploymentState",
+        actions=actions,
+        resources=[table_arn(scope, name=names.deployments_table)],
+    )
+
+
+def data_key_through_dynamodb(scope: Construct, *, key: kms.IKey) -> Allow:
+    """What a role that is among the key's `table_users` needs besides."""
+    return Allow(
+        sid="DataKeyThroughDynamoDb",
+        actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+        resources=[key.key_arn],
+        conditions={"StringEquals": via_service(scope, "dynamodb")},
     )
 
 
 class StateTable(dynamodb.Table):
-    """One item a submitted job, encrypted with the data key, restorable to any second of 35 days.
+    """One item a job or a deployment, encrypted with the data key, restorable for 35 days.
 
     It names jobs; it holds no data of theirs.
+
+    Args:
+        table_name: One of the names of the environment's tables.
     """
 
     def __init__(
@@ -37,14 +64,14 @@ class StateTable(dynamodb.Table):
         scope: Construct,
         id: str,
         *,
-        names: Names,
+        table_name: str,
         key: kms.IKey,
         removal_policy: RemovalPolicy,
     ) -> None:
         super().__init__(
             scope,
             id,
-            table_name=names.state_table,
+            table_name=table_name,
             partition_key=dynamodb.Attribute(name="Id", type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED,
@@ -73,10 +100,5 @@ class StateTable(dynamodb.Table):
         """The named actions on items of this table, and the key through DynamoDB."""
         return [
             Allow(sid="JobState", actions=actions, resources=[self.table_arn]),
-            Allow(
-                sid="DataKeyThroughDynamoDb",
-                actions=["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
-                resources=[self._key.key_arn],
-                conditions={"StringEquals": via_service(self, "dynamodb")},
-            ),
+            data_key_through_dynamodb(self, key=self._key),
         ]

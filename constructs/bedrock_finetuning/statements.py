@@ -58,6 +58,18 @@ def foundation_model_arn(scope: Construct, base_model: str) -> str:
     return f"arn:{stack.partition}:bedrock:{stack.region}::foundation-model/{base_model}"
 
 
+def state_machine_arn(scope: Construct, *, name: str) -> str:
+    """ARN of a state machine of this account and Region."""
+    stack = Stack.of(scope)
+    return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:stateMachine:{name}"
+
+
+def function_arn(scope: Construct, *, name: str) -> str:
+    """ARN of a function of this account and Region, which may be in a later stack."""
+    stack = Stack.of(scope)
+    return f"arn:{stack.partition}:lambda:{stack.region}:{stack.account}:function:{name}"
+
+
 class Allow(iam.PolicyStatement):
     """An Allow statement with a name a reviewer can look for.
 

@@ -11,7 +11,13 @@ from constructs import Construct
 from customization.identity import ENVIRONMENT_TAG
 
 from .naming import Names
-from .statements import Allow, bedrock_arn, foundation_model_arn, through_endpoint
+from .statements import (
+    Allow,
+    bedrock_arn,
+    customization_job_arn,
+    foundation_model_arn,
+    through_endpoint,
+)
 
 _UNKNOWN_ID = (
     "Bedrock makes a job's and a model's id; the statements that change anything are held by "
@@ -144,6 +150,7 @@ def statements_to_reach_bedrock(
     actions: Sequence[str],
     base_models: Sequence[str],
     submitter: iam.IRole,
+    reporter: iam.IRole | None = None,
 ) -> list[iam.PolicyStatement]:
     """The Bedrock endpoint's policy: the submitter's own calls, for the submitter.
 
@@ -151,8 +158,29 @@ def statements_to_reach_bedrock(
         scope: The stack of the endpoint.
         actions: The actions of the calls that the submitter makes, read from its code.
         base_models: Ids of the base models the settings name.
-        submitter: The only principal that may call through the endpoint.
+        submitter: Who submits, and nobody else does.
+        reporter: Who looks at jobs for the report on their models; None for nobody.
     """
+    reports = [
+        Allow(
+            sid="TheReportsCalls",
+            actions=["bedrock:GetModelCustomizationJob"],
+            resources=[customization_job_arn(scope)],
+        )
+    ]
+    return [
+        *_submissions(scope, actions=actions, base_models=base_models, submitter=submitter),
+        *(through_endpoint(reports, roles=[reporter]) if reporter else ()),
+    ]
+
+
+def _submissions(
+    scope: Construct,
+    *,
+    actions: Sequence[str],
+    base_models: Sequence[str],
+    submitter: iam.IRole,
+) -> list[iam.PolicyStatement]:
     return through_endpoint(
         [
             Allow(

@@ -95,12 +95,14 @@ class BucketUsers:
     uploader: iam.IRole
     reader: iam.IRole
     administrators: Sequence[str]
+    reporter: iam.IRole | None = None
+    """Who reads metrics and writes the report on them; None for nobody."""
 
     @property
     def role_arns(self) -> list[str]:
         """ARNs of the roles that read or write data."""
         roles = (self.customizer, self.submitter, self.uploader, self.reader)
-        return [role.role_arn for role in roles]
+        return [role.role_arn for role in (*roles, self.reporter) if role]
 
 
 class TrainingBucket(s3.Bucket):
@@ -291,6 +293,23 @@ class TrainingBucket(s3.Bucket):
                 resources=[self.arn_for_objects(f"{OUTPUTS_PREFIX}*")],
                 conditions=self._of_this_account(),
                 wildcard="The outputs' prefix of this one bucket: Bedrock names the files itself.",
+                owner=self,
+            ),
+        ]
+
+    def statements_to_report(self) -> list[iam.PolicyStatement]:
+        """Reading outputs, and writing a report and a record beside them."""
+        return [
+            *self.statements_to_read(prefixes=(OUTPUTS_PREFIX,)),
+            Allow(
+                sid="WriteReports",
+                actions=["s3:PutObject"],
+                resources=[self.arn_for_objects(f"{OUTPUTS_PREFIX}*")],
+                conditions=self._of_this_account(),
+                wildcard=(
+                    "The outputs' prefix of this one bucket: a report stands beside what Bedrock "
+                    "wrote, in a folder that Bedrock names."
+                ),
                 owner=self,
             ),
         ]

@@ -45,11 +45,68 @@ FOLLOWER_CALLS: Final[tuple[Call, ...]] = (
 )
 """What the follower calls, from outside the VPC; it sees no data and submits nothing itself."""
 
+STARTING_CALLS: Final[tuple[Call, ...]] = (
+    ("cloudformation", "GetTemplate"),
+    ("stepfunctions", "StartExecution"),
+)
+"""What the follower calls besides, where the environment has a follow-up to start."""
+
+REPORT_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "GetModelCustomizationJob"),
+    ("dynamodb", "GetItem"),
+    ("s3", "GetObject"),
+    ("s3", "ListObjectsV2"),
+    ("s3", "PutObject"),
+)
+"""What the report on a model calls, all through endpoints of its VPC: it reads and adds to outputs
+alone."""
+
+INVOKER_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock-runtime", "Converse"),
+    ("dynamodb", "Scan"),
+)
+"""What the invoker calls, all through endpoints of its VPC."""
+
+DELETION_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "GetCustomModelDeployment"),
+    ("bedrock", "GetProvisionedModelThroughput"),
+    ("bedrock", "ListTagsForResource"),
+    ("lambda", "Invoke"),
+)
+"""What the completion check calls besides, only where models are deployed."""
+
+DEPLOYER_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "CreateCustomModelDeployment"),
+    ("bedrock", "CreateProvisionedModelThroughput"),
+    ("bedrock", "DeleteCustomModelDeployment"),
+    ("bedrock", "DeleteProvisionedModelThroughput"),
+    ("bedrock", "GetCustomModelDeployment"),
+    ("bedrock", "GetModelCustomizationJob"),
+    ("bedrock", "GetProvisionedModelThroughput"),
+    ("bedrock", "ListCustomModelDeployments"),
+    ("bedrock", "ListProvisionedModelThroughputs"),
+    ("bedrock", "ListTagsForResource"),
+    ("cloudformation", "DescribeStackResource"),
+    ("cloudformation", "DescribeStacks"),
+    ("dynamodb", "GetItem"),
+    ("dynamodb", "Scan"),
+    ("dynamodb", "UpdateItem"),
+    ("scheduler", "CreateSchedule"),
+    ("scheduler", "DeleteSchedule"),
+    ("scheduler", "GetSchedule"),
+    ("scheduler", "UpdateSchedule"),
+    ("stepfunctions", "StartExecution"),
+)
+"""What the deployer calls, from outside the VPC; it alone deploys and removes."""
+
 EVERY_CALL: Final[Mapping[str, tuple[Call, ...]]] = MappingProxyType(
     {
         "submitter": SUBMITTER_CALLS,
-        "completion_check": COMPLETION_CHECK_CALLS,
-        "follower": FOLLOWER_CALLS,
+        "completion_check": COMPLETION_CHECK_CALLS + DELETION_CALLS,
+        "follower": FOLLOWER_CALLS + STARTING_CALLS,
+        "model_report": REPORT_CALLS,
+        "invoker": INVOKER_CALLS,
+        "deployer": DEPLOYER_CALLS,
     }
 )
 """The calls of each function, by its package."""
@@ -63,10 +120,27 @@ _OTHER_ACTIONS: Final[dict[Call, tuple[str, ...]]] = {
         "bedrock:TagResource",
         "iam:PassRole",
     ),
+    ("bedrock", "CreateCustomModelDeployment"): (
+        "bedrock:CreateCustomModelDeployment",
+        "bedrock:TagResource",
+    ),
+    ("bedrock", "CreateProvisionedModelThroughput"): (
+        "bedrock:CreateProvisionedModelThroughput",
+        "bedrock:TagResource",
+    ),
+    # PassRole for the role that the schedule acts with.
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
+    ("scheduler", "CreateSchedule"): ("scheduler:CreateSchedule", "iam:PassRole"),
+    ("scheduler", "UpdateSchedule"): ("scheduler:UpdateSchedule", "iam:PassRole"),
+    # A conversation is an invocation to IAM.
+    # https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+    ("bedrock-runtime", "Converse"): ("bedrock:InvokeModel",),
     ("lambda", "Invoke"): ("lambda:InvokeFunction",),
     # HeadObject has no action of its own; without ListBucket a missing object answers 403, not 404.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
     ("s3", "HeadObject"): ("s3:GetObject", "s3:ListBucket"),
+    ("s3", "ListObjectsV2"): ("s3:ListBucket",),
+    ("stepfunctions", "StartExecution"): ("states:StartExecution",),
 }
 
 

@@ -16,12 +16,15 @@ from customization.errors import ServiceCallError
 
 if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
+    from mypy_boto3_bedrock_runtime import BedrockRuntimeClient
     from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_scheduler import EventBridgeSchedulerClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 # Five tries with back-off and jitter, and no call that hangs longer than half a minute: the
 # endpoints are in the VPC, so a connection that takes seconds will not come about at all.
@@ -33,11 +36,22 @@ CONFIG = Config(
     s3={"us_east_1_regional_endpoint": "regional"},
 )
 
+# A model may think for minutes, and whoever asks it counts the tries and the seconds.
+RUNTIME_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 1}, connect_timeout=5, read_timeout=125
+)
+
 
 @functools.cache
 def bedrock() -> BedrockClient:
     """Return the client of Bedrock's control plane."""
     return boto3.client("bedrock", config=CONFIG)
+
+
+@functools.cache
+def bedrock_runtime() -> BedrockRuntimeClient:
+    """Return the client of Bedrock's runtime, which makes each call once."""
+    return boto3.client("bedrock-runtime", config=RUNTIME_CONFIG)
 
 
 @functools.cache
@@ -68,6 +82,18 @@ def functions() -> LambdaClient:
 def sns() -> SNSClient:
     """Return the client of SNS."""
     return boto3.client("sns", config=CONFIG)
+
+
+@functools.cache
+def stepfunctions() -> SFNClient:
+    """Return the client of Step Functions."""
+    return boto3.client("stepfunctions", config=CONFIG)
+
+
+@functools.cache
+def scheduler() -> EventBridgeSchedulerClient:
+    """Return the client of EventBridge Scheduler."""
+    return boto3.client("scheduler", config=CONFIG)
 
 
 @functools.cache
@@ -106,21 +132,24 @@ def is_transient(error: Exception) -> bool:
 
 
 @contextmanager
-def explained_errors() -> Iterator[None]:
+def explained_errors(*, passing: type[ServiceCallError] = ServiceCallError) -> Iterator[None]:
     """Turn errors of AWS calls that nothing else explains into ServiceCallError.
 
-    botocore's own errors are named by their class alone: some quote the arguments of the call.
+    `passing` is raised for those that may go away when the call is made again later, where somebody
+    is there to do so. botocore's own errors are named by their class alone: some quote the
+    arguments of the call.
     """
     try:
         yield
     except ClientError as error:
         answer = error.response.get("Error", {})
         text = f"{answer.get('Code', 'no code')}: {answer.get('Message', 'no message')}"
-        raise ServiceCallError(
+        passes = is_transient(error) or remedies.is_passing(text)
+        raise (passing if passes else ServiceCallError)(
             f"{error.operation_name} failed: {text}; {remedies.advice(text)}"
         ) from None
     except BotoCoreError as error:
-        raise ServiceCallError(
+        raise (passing if is_transient(error) else ServiceCallError)(
             f"an AWS call failed with {type(error).__name__}: check the endpoints, route tables "
             "and security groups of the service subnets, then deploy again"
         ) from None

@@ -100,6 +100,10 @@ class ServiceCallError(CustomizationError):
     """An AWS call failed for a reason that no other class tells apart."""
 
 
+class PassingServiceError(ServiceCallError):
+    """An AWS call failed, and may not when it is made again later: a state machine does so."""
+
+
 class StaleRequestError(CustomizationError):
     """A request of CloudFormation came after its time limit: nobody waits for its answer."""
 

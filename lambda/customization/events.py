@@ -43,8 +43,9 @@ class Follow(StrEnum):
 class OnEventResult(TypedDict):
     """What the submitter answers; the framework hands all of it on to the completion check.
 
-    `Jobs` names what has to be over on a Delete, `NotBefore` when one that Bedrock does not have
-    may be taken for gone: until then a submission may still be under way.
+    `Jobs` names what has to be over on a Delete (jobs, or deployments where the resource is one),
+    `NotBefore` when one that Bedrock does not have may be taken for gone: until then a submission
+    may still be under way.
     """
 
     PhysicalResourceId: str
@@ -81,6 +82,7 @@ class ResourceEvent:
     submitted_at: datetime | None
     jobs: tuple[str, ...] = ()
     not_before: datetime | None = None
+    resource_type: str = ""
 
     @classmethod
     def parse(cls, event: object) -> "ResourceEvent":
@@ -114,6 +116,7 @@ class ResourceEvent:
             submitted_at=_moment(event, "SubmittedAt"),
             jobs=tuple(jobs),
             not_before=_moment(event, "NotBefore"),
+            resource_type=str(event.get("ResourceType", "")),
         )
 
     @property

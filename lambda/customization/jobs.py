@@ -61,6 +61,7 @@ class Job:
     model_arn: str | None
     failure: str
     phases: Mapping[str, str]
+    ended: datetime | None = None
 
     @property
     def is_validated(self) -> bool:
@@ -94,6 +95,7 @@ def parse_job(answer: Mapping[str, Any]) -> Job:
         created=answer["creationTime"],
         model_arn=answer.get("outputModelArn"),
         failure=str(answer.get("failureMessage") or ""),
+        ended=answer.get("endTime"),
         phases={
             phase: str(details[member].get("status"))
             for phase, member in PHASES

@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
 from customization import identity
 from customization.errors import JobRequestError
 from customization.limits import CREATE_JOB_SHAPE, bedrock_model, describe, matches
+from customization.properties import PropertyReader
 
 RESOURCE_TYPE: Final = "Custom::BedrockModelCustomizationJob"
 """The custom resource's type in a template."""
@@ -28,11 +29,8 @@ MAX_VALIDATION_MINUTES: Final = 20
 """Longest wait for Bedrock's validation phase, so that a deployment ends well within an hour."""
 
 _DERIVED = ("jobName", "customModelName", "clientRequestToken")
-_FRAMEWORK = frozenset({"ServiceToken", "ServiceTimeout"})
 _SHA256 = r"[0-9a-f]{64}"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-
-Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class WaitFor(StrEnum):
@@ -178,60 +176,17 @@ class JobRequest:
         return [*others, *({"key": key, "value": value} for key, value in owned.items())]
 
 
-class _Reader:
-    """Reads the custom resource's own properties and collects what is wrong with them."""
-
-    def __init__(self, properties: Mapping[str, object], *, show_values: bool) -> None:
-        self._properties = properties
-        self._show = show_values
-        self._seen: set[str] = set()
-        self._problems: list[str] = []
-
-    def finish(self) -> list[str]:
-        unknown = sorted(set(self._properties) - self._seen - _FRAMEWORK)
-        known = ", ".join(sorted(self._seen))
-        return [*self._problems, *(f"{name} is unknown: allowed are {known}" for name in unknown)]
-
-    def text(self, name: str, expression: str) -> str:
-        value = self.optional(name, expression)
-        if value is None and name not in self._properties:
-            self._problems.append(f"{name} is missing")
-        return value or ""
-
-    def optional(self, name: str, expression: str) -> str | None:
-        self._seen.add(name)
-        value = self._properties.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, str) or not matches(value=value, expression=expression):
-            self._problems.append(f"{name} must match {expression}{self._got(value)}")
-            return None
-        return value
-
-    def choice(self, name: str, kind: type[Choice], fallback: Choice) -> Choice:
-        allowed = [choice.value for choice in kind]
-        value = self.text(name, "|".join(allowed))
-        return kind(value) if value else fallback
-
-    def whole(self, name: str, low: int, high: int) -> int:
-        value = self.text(name, r"[0-9]{1,9}")
-        if not value:
-            return low
-        if not low <= int(value) <= high:
-            self._problems.append(f"{name} must be {low} to {high}{self._got(value)}")
-        return int(value)
+class _Reader(PropertyReader):
+    """Reads the request besides, which has a shape of botocore's."""
 
     def structure(self, name: str, shape: Shape) -> Mapping[str, Any]:
-        self._seen.add(name)
-        value = self._properties.get(name)
+        self.seen.add(name)
+        value = self.properties.get(name)
         if not isinstance(value, Mapping):
-            self._problems.append(f"{name} is missing or not a structure")
+            self.problems.append(f"{name} is missing or not a structure")
             return {}
         restored: Mapping[str, Any] = restore(value=value, shape=shape)
         return restored
-
-    def _got(self, value: object) -> str:
-        return f", got {value!r}" if self._show else ""
 
 
 def restore(*, value: Any, shape: Shape) -> Any:  # noqa: ANN401 - JSON, typed by the shape

@@ -113,7 +113,8 @@ class Row:
     `claim` is what the row says of its resource, `claims_before` what it said of others, or of the
     same one, when requests took it, oldest first: see customization.claims.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
-    `policy` says so, its model deleted. `settled_at` says that nothing is left to do.
+    `policy` says so, its model deleted. `followed_up_at` says that what comes after its training
+    was begun. `settled_at` says that nothing is left to do.
     `was_kept` says that the model was kept when its last owner left it, and that no stack that is
     complete has stood for it since.
     """
@@ -140,6 +141,7 @@ class Row:
     ended_at: datetime | None = None
     announcing_at: datetime | None = None
     announced_at: datetime | None = None
+    followed_up_at: datetime | None = None
     retired_at: datetime | None = None
     deleted_at: datetime | None = None
     model_deleted_at: datetime | None = None
@@ -174,6 +176,7 @@ class Row:
             ended_at=_moment(item, "EndedAt"),
             announcing_at=_moment(item, "AnnouncingAt"),
             announced_at=_moment(item, "AnnouncedAt"),
+            followed_up_at=_moment(item, "FollowedUpAt"),
             retired_at=_moment(item, "RetiredAt"),
             deleted_at=_moment(item, "DeletedAt"),
             model_deleted_at=_moment(item, "ModelDeletedAt"),

@@ -27,6 +27,9 @@ MISSING_GRACE: Final = timedelta(minutes=15)
 ANNOUNCEMENT_LEASE: Final = timedelta(minutes=6)
 """How long an announcement may be under way: the follower's time limit and a minute."""
 
+FOLLOW_UP_PATIENCE: Final = timedelta(days=1)
+"""How long after its end a job's follow-up is tried to be started: then the row goes on without."""
+
 
 class StackPhase(StrEnum):
     """Whether CloudFormation's word on a resource can be taken."""
@@ -44,12 +47,14 @@ class StackView:
 
     `may_go_back` says that an operation failed which somebody will continue: what was replaced in
     it may be wanted again. `is_complete` says that the last operation left what it was to leave.
+    `deletion_failed` says that the resource is there for that reason alone.
     """
 
     phase: StackPhase
     physical_id: str | None = None
     may_go_back: bool = False
     is_complete: bool = False
+    deletion_failed: bool = False
 
 
 class Place(StrEnum):
@@ -84,6 +89,8 @@ class Act(StrEnum):
     """Write what became of the job."""
     ANNOUNCE = "announce"
     """Tell the topic and the alarm."""
+    FOLLOW_UP = "follow up"
+    """Start what comes after training."""
     GIVE_BACK = "give back"
     """Let an earlier claim on the row stand again."""
     RESTORE = "restore"
@@ -136,19 +143,27 @@ def next_step(
     successor: Successor,
     now: datetime,
     claimed: bool = False,
+    followed_up: bool = False,
 ) -> Step:
     """Return the one thing to do next about a row.
 
     `job` is the row's job in Bedrock if it is there and carries our owner tags; `successor` says
     what became of the id that took its place, and counts for superseded rows alone. `claimed`
-    says that an earlier claim on the row is kept whose stack is still there.
+    says that an earlier claim on the row is kept whose stack is still there, `followed_up` that
+    the environment does something after training.
     """
-    return (
+    first = (
         _revive(row=row, job=job)
         or _record(row=row, job=job, now=now)
         or _announce(row=row, now=now)
-        or _by_place(row=row, job=job, view=view, successor=successor, now=now, claimed=claimed)
     )
+    if first is not None:
+        return first
+    step = _by_place(row=row, job=job, view=view, successor=successor, now=now, claimed=claimed)
+    # Only where nothing else is to be done: a follow-up that cannot be started holds nothing up.
+    if followed_up and step.act in {Act.SETTLE, Act.WAIT}:
+        return _follow_up(row=row, now=now) or step
+    return step
 
 
 def _revive(*, row: Row, job: Job | None) -> Step | None:
@@ -187,6 +202,17 @@ def _announce(*, row: Row, now: datetime) -> Step | None:
     if row.announcing_at is not None and now - row.announcing_at < ANNOUNCEMENT_LEASE:
         return Step(act=Act.WAIT, why="another call is announcing it")
     return Step(act=Act.ANNOUNCE, why="a final state is told once")
+
+
+def _follow_up(*, row: Row, now: datetime) -> Step | None:
+    """Return the step for a model that somebody has, for as long as it makes sense to try."""
+    if row.state is not RowState.COMPLETED or row.deleted_at is not None:
+        return None
+    if row.followed_up_at is not None or row.ended_at is None:
+        return None
+    if now - row.ended_at > FOLLOW_UP_PATIENCE:
+        return None
+    return Step(act=Act.FOLLOW_UP, why="its model is there, and nobody has begun")
 
 
 def _by_place(

@@ -66,22 +66,28 @@ class Table:
 
     def read(self, name: str) -> Row | None:
         """Return the row of an id, or None."""
-        item = self._item(name)
+        item = self.item(name)
         return Row.parse(item) if item else None
 
     def unsettled(self) -> Iterator[Row]:
         """Yield every row that something is left to do for."""
+        wanted = "attribute_exists(#State) AND attribute_not_exists(#SettledAt)"
+        for item in self.scan(wanted, names=("State", "SettledAt")):
+            yield Row.parse(item)
+
+    def scan(self, expression: str, *, names: Sequence[str]) -> Iterator[dict[str, str]]:
+        """Yield every item for which an expression over attributes holds, page by page."""
         start: dict[str, dict[str, str]] | None = None
         while True:
             answer = self.dynamodb.scan(
                 TableName=self.name,
                 ConsistentRead=True,
-                FilterExpression="attribute_exists(#State) AND attribute_not_exists(#SettledAt)",
-                ExpressionAttributeNames={"#State": "State", "#SettledAt": "SettledAt"},
+                FilterExpression=expression,
+                ExpressionAttributeNames={f"#{name}": name for name in names},
                 **({"ExclusiveStartKey": start} if start else {}),  # type: ignore[arg-type] # the key as it came
             )
             for item in answer["Items"]:
-                yield Row.parse(_plain(item))
+                yield _plain(item)
             start = answer.get("LastEvaluatedKey")  # type: ignore[assignment] # handed back as it came
             if not start:
                 return
@@ -121,9 +127,9 @@ class Table:
         """
         expiry = {"ExpiresAt": int((now + REMEMBERED).timestamp())}
         name, newest = f"{REQUEST}{request_id}", f"{RESOURCE}{resource}"
-        known = self._item(name)
+        known = self.item(name)
         if "SeenAt" in known:
-            overtaken = self._item(newest).get("Newest") not in {None, request_id}
+            overtaken = self.item(newest).get("Newest") not in {None, request_id}
             return Sighting(first=datetime.fromisoformat(known["SeenAt"]), overtaken=overtaken)
         # In this order: after a crash in between it counts as new once more.
         self._update(newest, {"Newest": request_id}, numbers=expiry)
@@ -162,14 +168,15 @@ class Table:
         )
 
     def _ledger(self) -> tuple[Ledger, str | None]:
-        item = self._item(LEDGER)
+        item = self.item(LEDGER)
         ledger = Ledger(
             running=tuple(json.loads(item.get("Running", "[]"))),
             waiting=tuple(json.loads(item.get("Waiting", "[]"))),
         )
         return ledger, item.get("Version")
 
-    def _item(self, name: str) -> dict[str, str]:
+    def item(self, name: str) -> dict[str, str]:
+        """Return the item of an id as text by attribute; empty when there is none."""
         answer = self.dynamodb.get_item(
             TableName=self.name, Key={"Id": {"S": name}}, ConsistentRead=True
         )
@@ -190,9 +197,11 @@ class Table:
         # Every name goes through a placeholder: State is one of DynamoDB's reserved words.
         sets = [f"#{key} = :{key}" for key in (*values, *numbers)]
         sets += [f"#{key} = if_not_exists(#{key}, :{key})" for key in once]
-        expression = "SET " + ", ".join(sets)
+        # DynamoDB takes no clause without an action.
+        clauses = [f"SET {', '.join(sets)}"] if sets else []
         if remove:
-            expression += " REMOVE " + ", ".join(f"#{key}" for key in remove)
+            clauses.append(f"REMOVE {', '.join(f'#{key}' for key in remove)}")
+        expression = " ".join(clauses)
         names = {*values, *numbers, *once, *remove}
         arguments: dict[str, dict[str, str]] = {
             f":{key}": {"S": value} for key, value in {**values, **once}.items()
@@ -216,8 +225,8 @@ class Table:
                 Key={"Id": {"S": name}},
                 UpdateExpression=expression,
                 ExpressionAttributeNames={f"#{key}": key for key in sorted(names)},
-                ExpressionAttributeValues=arguments,
                 ReturnValues="ALL_NEW",
+                **({"ExpressionAttributeValues": arguments} if arguments else {}),  # type: ignore[arg-type] # absent where there is none
                 **({"ConditionExpression": " AND ".join(conditions)} if conditions else {}),  # type: ignore[arg-type] # absent where there is none
             )
         except ClientError as error:

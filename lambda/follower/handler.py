@@ -21,6 +21,7 @@ from customization import clients
 from customization.events import read_jobs_in_progress, read_variable
 from customization.patience import ledger_pause
 from customization.table import Table
+from follower.following import FollowUp
 from follower.sweep import Sweep
 
 if TYPE_CHECKING:
@@ -40,18 +41,21 @@ class Environment:
     topic_arn: str
     submitter: str
     jobs_in_progress: int
+    follow_up: str | None
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
         """Return TABLE_NAME, TOPIC_ARN, SUBMITTER_FUNCTION and MAX_JOBS_IN_PROGRESS (1 to 10).
 
-        Raises EnvironmentVariableError.
+        And FOLLOW_UP_STATE_MACHINE, an ARN, which only environments have that do something after
+        training. Raises EnvironmentVariableError.
         """
         return cls(
             table=read_variable(variables, "TABLE_NAME"),
             topic_arn=read_variable(variables, "TOPIC_ARN"),
             submitter=read_variable(variables, "SUBMITTER_FUNCTION"),
             jobs_in_progress=read_jobs_in_progress(variables),
+            follow_up=variables.get("FOLLOW_UP_STATE_MACHINE") or None,
         )
 
 
@@ -72,6 +76,18 @@ def now() -> datetime:
 def emit(line: str) -> None:
     """Write a line of metrics to the log, whatever the log level."""
     sys.stdout.write(f"{line}\n")
+
+
+def follow_up(state_machine: str | None) -> FollowUp | None:
+    """Return what starts the follow-ups, where the environment has any."""
+    if state_machine is None:
+        return None
+    return FollowUp(
+        stepfunctions=clients.stepfunctions(),
+        cloudformation=clients.cloudformation(),
+        state_machine=state_machine,
+        logger=logger,
+    )
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
@@ -96,6 +112,7 @@ def handler(event: object, context: LambdaContext) -> dict[str, Any]:
             emit=emit,
             now=now,
             time_left=lambda: context.get_remaining_time_in_millis() / 1000,
+            follow_up=follow_up(variables.follow_up),
         ).run(reserve_seconds=RESERVE_SECONDS)
     counts = {
         "rows": summary.rows,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from customization import claims, endings
+from customization import claims, endings, stacks
 from customization.errors import CustomizationError, ModelInUseError
 from customization.identity import parse_physical_id
 from customization.jobs import Job
@@ -32,7 +32,7 @@ from customization.steps import (
     place_of,
 )
 from customization.table import When
-from follower import announcement, stacks
+from follower import announcement
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from customization.admission import Ledger
     from customization.table import Table
+    from follower.following import FollowUp
 
 MOST_STEPS = 12
 """How many steps one row takes in one sweep at most; a test shows that it takes fewer."""
@@ -74,6 +75,7 @@ class Sweep:
     emit: Callable[[str], None]
     now: Callable[[], datetime]
     time_left: Callable[[], float]
+    follow_up: FollowUp | None = None
     _views: dict[tuple[str, str], StackView] = field(default_factory=dict)
 
     def run(self, *, reserve_seconds: float) -> Summary:
@@ -122,6 +124,7 @@ class Sweep:
                 successor=self._successor(row),
                 now=self.now(),
                 claimed=self._earlier_claim(row) is not None,
+                followed_up=self.follow_up is not None,
             )
             if step.act is Act.WAIT or not self._do(step, row=row, job=job):
                 return number
@@ -145,7 +148,15 @@ class Sweep:
                 return job is not None and self._delete_model(row=row, job=job)
             case Act.GIVE_BACK:
                 return self._give_back(row)
-            case Act.RESTORE | Act.OWN | Act.SUPERSEDE | Act.DELETE | Act.SETTLE | Act.WAIT:
+            case (
+                Act.RESTORE
+                | Act.OWN
+                | Act.SUPERSEDE
+                | Act.DELETE
+                | Act.SETTLE
+                | Act.FOLLOW_UP
+                | Act.WAIT
+            ):
                 return self._mark(step, row=row)
 
     def _mark(self, step: Step, *, row: Row) -> bool:
@@ -163,6 +174,10 @@ class Sweep:
                 values = {"DeletedAt": time, "Policy": step.policy or ModelPolicy.KEEP}
             case Act.SETTLE:
                 values = {"SettledAt": time}
+            case Act.FOLLOW_UP if self.follow_up is not None:
+                # Before it is marked: one that was started already stays the only one.
+                self.follow_up.start(row)
+                values = {"FollowedUpAt": time}
         # A newer request has another id: what was judged is not so any more.
         unchanged = When(equal={"RequestId": (row.request_id,), "State": (row.state,)})
         return self.table.change(row.name, values, remove=remove, when=unchanged)

@@ -123,6 +123,16 @@ class Deployment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trial:
+    """How a model answered its smoke tests; never what it answered."""
+
+    passed: bool
+    tests: int
+    failed: tuple[int, ...]
+    """Their numbers, from 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What an event established; what it says nothing of is None or empty."""
 
@@ -133,6 +143,7 @@ class Facts:
     model: Model | None = None
     metrics: Metrics | None = None
     deployment: Deployment | None = None
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -72,16 +71,6 @@ def data_of(
             )
         )
     return tuple(found)
-
-
-def template_of(*, stack_id: str, body: object) -> Template:
-    """Return the digest of a template, as GetTemplate's `TemplateBody`: text or a JSON object."""
-    text = body if isinstance(body, str) else json.dumps(body)
-    try:
-        canonical = json.dumps(json.loads(text), sort_keys=True, separators=(",", ":"))
-    except ValueError:
-        canonical = text  # YAML: CloudFormation keeps it as it was sent
-    return Template(stack_id=stack_id, sha256=digest_of(canonical.encode()))
 
 
 def job_of(answer: Mapping[str, Any]) -> Job:

@@ -1,5 +1,7 @@
 """The provider framework's on_event handler: one request of CloudFormation, one answer.
 
+A request for a deployment is written down for the deployer; one for a job is met here.
+
 The follower calls it too, with `{"Submit": name}`: this function alone submits jobs.
 
 Runs in the service subnets and talks to Bedrock, S3 and DynamoDB only. Logs ids and counts, never
@@ -13,12 +15,13 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
 from customization import clients
+from customization.errors import EnvironmentVariableError
 from customization.events import (
     OnEventResult,
     ResourceEvent,
@@ -29,12 +32,17 @@ from customization.events import (
 )
 from customization.patience import Patience, ledger_pause
 from customization.table import Table
+from deployments.table import DeploymentTable
+from deployments.wish import RESOURCE_TYPE
 from submitter.lifecycle import Lifecycle
+from submitter.wishes import Wishes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aws_lambda_powertools.utilities.typing import LambdaContext
+
+Result = TypeVar("Result")
 
 RESERVE_SECONDS = 30.0
 """What is left of the function's time for the work after the last wait."""
@@ -49,12 +57,13 @@ class Environment:
     table: str
     propagation_seconds: int
     jobs_in_progress: int
+    deployments_table: str | None = None
 
     @classmethod
     def read(cls, variables: Mapping[str, str]) -> Environment:
         """Return TABLE_NAME, PROPAGATION_SECONDS (0 to 600) and MAX_JOBS_IN_PROGRESS (1 to 10).
 
-        Raises EnvironmentVariableError.
+        And DEPLOYMENTS_TABLE, where models are deployed. Raises EnvironmentVariableError.
         """
         return cls(
             table=read_variable(variables, "TABLE_NAME"),
@@ -66,6 +75,7 @@ class Environment:
                 high=600,
             ),
             jobs_in_progress=read_jobs_in_progress(variables),
+            deployments_table=variables.get("DEPLOYMENTS_TABLE") or None,
         )
 
 
@@ -99,6 +109,9 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
         seconds=max(0.0, min(variables.propagation_seconds, left)), sleep=time.sleep
     )
     with clients.explained_errors():
+        if request is not None and request.resource_type == RESOURCE_TYPE:
+            wishes = _wishes(variables)
+            return patiently(lambda: wishes.on_event(request), patience=patience, logger=logger)
         lifecycle = Lifecycle(
             bedrock=clients.bedrock(),
             s3=clients.s3,
@@ -115,6 +128,19 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
         return answer(lifecycle, request=request, queued=queued, patience=patience, logger=logger)
 
 
+def _wishes(variables: Environment) -> Wishes:
+    if variables.deployments_table is None:
+        raise EnvironmentVariableError(
+            "the environment variable DEPLOYMENTS_TABLE is missing: no model can be deployed; set "
+            "inference.enabled: true and deploy the environment's stacks before the job's"
+        )
+    return Wishes(
+        table=DeploymentTable.of(dynamodb=clients.dynamodb(), name=variables.deployments_table),
+        logger=logger,
+        now=now,
+    )
+
+
 def answer(
     lifecycle: Lifecycle,
     *,
@@ -123,11 +149,18 @@ def answer(
     patience: Patience,
     logger: Logger,
 ) -> OnEventResult | None:
-    """Do what an event asks for, again and again while errors pass by themselves."""
+    """Do what an event asks for about a job, again and again while errors pass by themselves."""
+    return patiently(
+        lambda: _do(lifecycle, request=request, queued=queued), patience=patience, logger=logger
+    )
+
+
+def patiently(act: Callable[[], Result], *, patience: Patience, logger: Logger) -> Result:
+    """Do something that may be repeated, again and again while errors pass by themselves."""
     tries = 0
     while True:
         try:
-            return _do(lifecycle, request=request, queued=queued)
+            return act()
         except (BotoCoreError, ClientError) as error:
             if not clients.is_transient(error) or not patience.wait(tries):
                 raise

@@ -37,21 +37,21 @@ def publish(
     """Read the metrics below a job's folder and write their page beside them.
 
     `folder` is `outputs/<job>/model-customization-job-<id>/`, `name` the job's name. Doing it again
-    writes the page again: the same metrics and time make the same bytes. Needs s3:ListBucket,
-    s3:GetObject and s3:PutObject on the folder. Raises botocore's ClientError.
+    makes the same bytes of the same metrics and time, and then no second version of the page. Needs
+    s3:ListBucket, s3:GetObject and s3:PutObject on the folder. Raises botocore's ClientError.
     """
     source = BucketSource(client=client, bucket=bucket, prefix=folder)
-    files = run_in(folder, source.names())
+    names = source.names()
+    files = run_in(folder, names)
     run = read_run(source=source, files=files, name=name)
     if not run.curves:
         return Published(run=run, page_key=None)
-    # No encryption is asked for: the bucket's own is the data key.
-    client.put_object(
-        Bucket=bucket,
-        Key=files.page,
-        Body=render(runs=[run], title=f"Fine-tuning: {name}", made_at=made_at).encode(),
-        ContentType="text/html; charset=utf-8",
-    )
+    page = render(runs=[run], title=f"Fine-tuning: {name}", made_at=made_at).encode()
+    if files.page not in names or source.read(files.page) != page:
+        # No encryption is asked for: the bucket's own is the data key.
+        client.put_object(
+            Bucket=bucket, Key=files.page, Body=page, ContentType="text/html; charset=utf-8"
+        )
     return Published(run=run, page_key=files.page)
 
 

@@ -27,6 +27,7 @@ from rehearsal.bedrock_semantics.jobs import (
     Record,
     move,
 )
+from rehearsal.bedrock_semantics.serving import Serving
 
 Answer = dict[str, Any]
 MOST_TAGS: Final = 50
@@ -123,8 +124,10 @@ class Bedrock:
     models: MutableMapping[str, Record] = field(default_factory=dict)
     tags: MutableMapping[str, dict[str, str]] = field(default_factory=dict)
     requests: MutableMapping[str, Record] = field(default_factory=dict)
+    deployments: MutableMapping[str, Record] = field(default_factory=dict)
+    throughputs: MutableMapping[str, Record] = field(default_factory=dict)
     in_use: set[str] = field(default_factory=set)
-    """ARNs of models that a deployment or provisioned throughput uses."""
+    """ARNs of models that something else uses than the deployments and throughput here."""
     faults: list[Fault] = field(default_factory=list)
     check_each: bool = True
     """Check every answer, and not just one of each form: see `shapes.check_answer`."""
@@ -132,6 +135,19 @@ class Bedrock:
     _names: dict[str, str] = field(default_factory=dict)
     """Names of jobs by ARN, to find one without looking at all."""
     _tokens: dict[str, str] = field(default_factory=dict)
+    serving: Serving = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.serving = Serving(
+            clock=self.clock,
+            arn=self.arn,
+            new_id=self.new_id,
+            model=self.model,
+            tags=self.tags,
+            name_in_use=self.name_in_use,
+            deployments=self.deployments,
+            throughputs=self.throughputs,
+        )
 
     # One call
 
@@ -350,11 +366,78 @@ class Bedrock:
         """DeleteCustomModel: not while a deployment or provisioned throughput uses it."""
         with self.lock:
             model = self.model(request["modelIdentifier"])
-            if model["modelArn"] in self.in_use:
+            if model["modelArn"] in self.in_use or self.serving.uses(model["modelArn"]):
                 raise ConflictError(f"The model {model['modelName']} is in use")
             del self.models[model["modelArn"]]
             self.tags.pop(model["modelArn"], None)
         return {}
+
+    # Serving
+
+    def find_deployment(self, identifier: str) -> Record | None:
+        """Return the custom model deployment of a name or an ARN, None when there is none."""
+        return self.serving.find_deployment(identifier)
+
+    def find_throughput(self, identifier: str) -> Record | None:
+        """Return the provisioned throughput of a name or an ARN, None when there is none."""
+        return self.serving.find_throughput(identifier)
+
+    def settle_deployment(self, identifier: str, status: str, failure: str | None = None) -> None:
+        """Bring a deployment that is being made to Active or Failed; raises ImpossibleError."""
+        with self.lock:
+            self.serving.settle_deployment(identifier, status, failure)
+
+    def settle_throughput(self, identifier: str, status: str, failure: str | None = None) -> None:
+        """Bring throughput that is being made to InService or Failed; raises ImpossibleError."""
+        with self.lock:
+            self.serving.settle_throughput(identifier, status, failure)
+
+    def create_deployment(self, request: Answer) -> Answer:
+        """CreateCustomModelDeployment."""
+        with self.lock:
+            return self.serving.create_deployment(request)
+
+    def get_deployment(self, request: Answer) -> Answer:
+        """GetCustomModelDeployment."""
+        return self.serving.get_deployment(request)
+
+    def delete_deployment(self, request: Answer) -> Answer:
+        """DeleteCustomModelDeployment."""
+        with self.lock:
+            return self.serving.delete_deployment(request)
+
+    def list_deployments(self, request: Answer) -> Answer:
+        """ListCustomModelDeployments."""
+        found = self.serving.deployment_summaries(request)
+        page, token = _page(
+            found,
+            request,
+            name="customModelDeploymentName",
+            made="createdAt",
+            after="createdAfter",
+            before="createdBefore",
+        )
+        return _some({"modelDeploymentSummaries": page, "nextToken": token})
+
+    def create_throughput(self, request: Answer) -> Answer:
+        """CreateProvisionedModelThroughput."""
+        with self.lock:
+            return self.serving.create_throughput(request)
+
+    def get_throughput(self, request: Answer) -> Answer:
+        """GetProvisionedModelThroughput."""
+        return self.serving.get_throughput(request)
+
+    def delete_throughput(self, request: Answer) -> Answer:
+        """DeleteProvisionedModelThroughput."""
+        with self.lock:
+            return self.serving.delete_throughput(request)
+
+    def list_throughputs(self, request: Answer) -> Answer:
+        """ListProvisionedModelThroughputs."""
+        found = self.serving.throughput_summaries(request)
+        page, token = _page(found, request, name="provisionedModelName")
+        return _some({"provisionedModelSummaries": page, "nextToken": token})
 
     # Tags
 
@@ -384,12 +467,16 @@ class Bedrock:
     def _existing(self, arn: str) -> str:
         if ":model-customization-job/" in arn:
             return str(self.job(arn)["jobArn"])
+        if ":custom-model-deployment/" in arn:
+            return str(self.serving.deployment(arn)["customModelDeploymentArn"])
+        if ":provisioned-model/" in arn:
+            return str(self.serving.throughput(arn)["provisionedModelArn"])
         return str(self.model(arn)["modelArn"])
 
 
 def _with_known_status(answer: Answer) -> Answer:
     """An answer to check: a status that no job has was put there to see what comes of it."""
-    if answer.get("status", IN_PROGRESS) in RUNNING | ENDED:
+    if "jobArn" not in answer or answer.get("status", IN_PROGRESS) in RUNNING | ENDED:
         return answer
     return {**answer, "status": IN_PROGRESS}
 
@@ -399,7 +486,15 @@ def _some(answer: Answer) -> Answer:
     return {name: value for name, value in answer.items() if value is not None}
 
 
-def _page(found: list[Answer], request: Answer, *, name: str) -> tuple[list[Answer], str | None]:
+def _page(
+    found: list[Answer],
+    request: Answer,
+    *,
+    name: str,
+    made: str = "creationTime",
+    after: str = "creationTimeAfter",
+    before: str = "creationTimeBefore",
+) -> tuple[list[Answer], str | None]:
     """One page of what is listed, newest first, and the token of the next page.
 
     Raises:
@@ -409,17 +504,11 @@ def _page(found: list[Answer], request: Answer, *, name: str) -> tuple[list[Answ
         entry
         for entry in found
         if request.get("nameContains", "") in entry[name]
-        and (
-            "creationTimeAfter" not in request
-            or entry["creationTime"] > request["creationTimeAfter"]
-        )
-        and (
-            "creationTimeBefore" not in request
-            or entry["creationTime"] < request["creationTimeBefore"]
-        )
+        and (after not in request or entry[made] > request[after])
+        and (before not in request or entry[made] < request[before])
     ]
     # Made in this order; of two of one moment the later one is the newer.
-    wanted.sort(key=lambda entry: entry["creationTime"])
+    wanted.sort(key=lambda entry: entry[made])
     if request.get("sortOrder") != "Ascending":
         wanted.reverse()
     token = str(request.get("nextToken", "0"))
@@ -438,6 +527,14 @@ OPERATIONS: Final[Mapping[str, Callable[..., Answer]]] = {
     "GetCustomModel": Bedrock.get_model,
     "ListCustomModels": Bedrock.list_models,
     "DeleteCustomModel": Bedrock.delete_model,
+    "CreateCustomModelDeployment": Bedrock.create_deployment,
+    "GetCustomModelDeployment": Bedrock.get_deployment,
+    "ListCustomModelDeployments": Bedrock.list_deployments,
+    "DeleteCustomModelDeployment": Bedrock.delete_deployment,
+    "CreateProvisionedModelThroughput": Bedrock.create_throughput,
+    "GetProvisionedModelThroughput": Bedrock.get_throughput,
+    "ListProvisionedModelThroughputs": Bedrock.list_throughputs,
+    "DeleteProvisionedModelThroughput": Bedrock.delete_throughput,
     "TagResource": Bedrock.tag,
     "UntagResource": Bedrock.untag,
     "ListTagsForResource": Bedrock.list_tags,

@@ -19,7 +19,7 @@ from rehearsal.emulator.errors import UnreachableError
 
 _original = iam_evaluator.enforce
 
-SELF_AUTHORISING = frozenset({"bedrock"})
+SELF_AUTHORISING = frozenset({"bedrock", "bedrock-runtime"})
 """Services whose own module authorises each call, knowing resources and tags."""
 
 

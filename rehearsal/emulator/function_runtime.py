@@ -3,9 +3,11 @@
 A Python function gets the interpreter this environment was made from, without the emulator's own
 packages, so that an asset that forgot a dependency fails here too. Node functions of the CDK
 library `require('@aws-sdk/client-ec2')`, which Lambda's runtime has and MiniStack does not. The
-submitter tries again for a minute while permissions spread through AWS; here they hold at once. A
-function is deleted when its calls have ended: on AWS a call that is under way then fails unheard.
-Code is unpacked once and not for each process that runs it, nor compiled again by each.
+submitter tries again for a minute while permissions spread through AWS; here they hold at once. An
+error is told by its own class, as on AWS, and the end of a process as `Runtime.ExitError`: a state
+machine goes by that. A function is deleted when its calls have ended: on AWS a call that is under
+way then fails unheard. Code is unpacked once and not for each process that runs it, nor compiled
+again by each.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ _NODE_MODULES = Path(__file__).parent / "node"
 _PATIENCE = "PROPAGATION_SECONDS"
 _original = lambda_runtime._detect_runtime_binary
 _original_spawn = lambda_runtime.Worker._spawn
+_original_execute = lambda_svc._execute_function
 _original_thread = stacks._runs_on_worker_thread
 _LONGEST_CALL = 60.0
 _INTERVAL = 0.02
@@ -92,6 +95,32 @@ class _Archives:
     LargeFileError = zipfile.LargeZipFile
 
 
+def error_type(*, message: str, log: str) -> str | None:
+    """The `errorType` of a failed call, None where MiniStack's is as good as any.
+
+    Args:
+        message: what MiniStack has as the error's message.
+        log: the call's log; a Python function's ends with the traceback.
+    """
+    if message == "Worker process died":
+        return "Runtime.ExitError"
+    _, found, trace = log.rpartition("Traceback (most recent call last):\n")
+    if not found:
+        return None
+    last = next((line for line in trace.splitlines() if line and not line[0].isspace()), "")
+    name = last.partition(":")[0].rpartition(".")[2]
+    return name if name.isidentifier() else None
+
+
+def _execute(*arguments: Any, **named: Any) -> Any:
+    answer = _original_execute(*arguments, **named)
+    body = answer.get("body") if answer.get("error") else None
+    if isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
+        found = error_type(message=str(body["errorMessage"]), log=str(answer.get("log") or ""))
+        body["errorType"] = found or body["errorType"]
+    return answer
+
+
 def _is_busy(name: str) -> bool:
     record = lambda_svc._functions.get(name)
     if record is None:
@@ -117,6 +146,7 @@ def install() -> None:
     stacks._runs_on_worker_thread = _on_a_thread
     lambda_runtime.Worker._spawn = _spawn
     lambda_runtime._detect_runtime_binary = _binary
+    lambda_svc._execute_function = _execute
     lambda_runtime.zipfile = _Archives
     os.environ["NODE_PATH"] = str(_NODE_MODULES)
     # A function must not find the packages of the person's own site directory either.

@@ -18,6 +18,8 @@ class BaseModel:
     """Customization types it takes, in the API's spelling (`FINE_TUNING`)."""
     active: bool
     """False: the model is `LEGACY` and takes no new job."""
+    inference: tuple[str, ...] = ()
+    """How what was customized from it can be served: `on-demand`, `provisioned`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,21 @@ class Options:
         return self.state / "job-seconds"
 
     @property
+    def serving_pace_file(self) -> Path:
+        """How many seconds until a deployment is ready, or `fail`; may be absent."""
+        return self.state / "serving-seconds"
+
+    @property
+    def clock_file(self) -> Path:
+        """How many seconds the account's time is ahead of this machine's; may be absent."""
+        return self.state / "clock-offset"
+
+    @property
+    def sudden_end_file(self) -> Path:
+        """JSON: the `function` that is ended at its `call`th call; may be absent."""
+        return self.state / "sudden-end"
+
+    @property
     def interface_pace_file(self) -> Path:
         """How many seconds interfaces outlive their function; may be absent."""
         return self.state / "interface-seconds"
@@ -91,6 +108,7 @@ class Options:
                     model_id=model["model_id"],
                     customizations=tuple(model["customizations"]),
                     active=model["active"],
+                    inference=tuple(model["inference"]),
                 )
                 for model in raw["base_models"]
             ),

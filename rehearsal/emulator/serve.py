@@ -36,6 +36,7 @@ def _extend(options: Options) -> None:
     # MiniStack reads the environment when it is imported, so nothing of it may come earlier.
     from rehearsal.emulator import (  # noqa: PLC0415
         alarms,
+        clock,
         condition_keys,
         data_encryption,
         ec2_descriptions,
@@ -47,6 +48,8 @@ def _extend(options: Options) -> None:
         patient_answers,
         principals,
         refusals,
+        state_machines,
+        sudden_ends,
     )
     from rehearsal.emulator.bedrock import service  # noqa: PLC0415
     from rehearsal.emulator.cloudformation import (  # noqa: PLC0415
@@ -59,9 +62,11 @@ def _extend(options: Options) -> None:
     )
 
     refusals.write_to(options.refusals_file)
+    clock.install(options.clock_file)
     principals.install()
     condition_keys.install()
     front_door.install(prefix_lists=options.prefix_lists)
+    sudden_ends.install(options.sudden_end_file)
     data_encryption.install()
     ec2_descriptions.install()
     function_runtime.install()
@@ -73,6 +78,7 @@ def _extend(options: Options) -> None:
     flow_log.install()
     dropped_properties.install()
     service_refusals.install()
+    state_machines.install()
     custom_resource.install()
     service.install(options)
     patient_answers.install()

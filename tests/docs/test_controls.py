@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.docs.documents import ROOT, table_rows
-from tools.deployments import Deployment, as_list, synthesised
+from tools.shown_deployments import Deployment, as_list, synthesised
 
 TEXT = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 _PLACE = re.compile(r"`([a-z*-]+)`\s+`((?:AWS|Custom)::[\w:]+)`\s+`([^`]+)`")

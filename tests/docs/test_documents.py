@@ -17,7 +17,7 @@ from finetune.main import app
 from review.rules import RULES
 from settings.schema import schema_at, settings_schema
 from tests.docs.documents import ROOT, Document, all_documents, read, table_rows
-from tools.deployments import Deployment, synthesised
+from tools.shown_deployments import Deployment, synthesised
 
 DOCUMENTS = all_documents()
 by_name = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda each: each.name)

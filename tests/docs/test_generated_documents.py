@@ -12,7 +12,6 @@ import pytest
 import yaml
 
 from tests.docs.documents import ROOT
-from tools.deployments import CONFIG, Deployment, synthesised
 from tools.document_diagrams import (
     DiagramError,
     allowed_paths,
@@ -27,6 +26,7 @@ from tools.document_tables import (
 )
 from tools.generate import GENERATED
 from tools.generate_docs import DOCUMENTS, PARTS, MarkerError, fill, render_document
+from tools.shown_deployments import CONFIG, Deployment, synthesised
 
 Templates = dict[str, dict[str, Any]]
 Change = Callable[[Templates], None]

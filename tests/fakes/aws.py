@@ -6,6 +6,9 @@ model, and every answer is validated against the operation's output shape.
 
 from __future__ import annotations
 
+import io
+import itertools
+import json
 import re
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -24,11 +27,45 @@ from rehearsal.bedrock_semantics.jobs import COMPLETED, Record, enter
 from rehearsal.bedrock_semantics.service import Bedrock, Fault, raise_planted
 
 RefusalError = ServiceError
-__all__ = ["FakeAws", "FakeStack", "Fault", "LostError", "RefusalError", "Wire", "holds"]
+__all__ = [
+    "SERVICES",
+    "STATE_MACHINE",
+    "FakeAws",
+    "FakeStack",
+    "Fault",
+    "LostError",
+    "RefusalError",
+    "Wire",
+    "client_name",
+    "holds",
+]
 
 REGION = "eu-test-1"
 ACCOUNT = "123456789012"
 START = datetime(2026, 1, 1, tzinfo=UTC)
+STATE_MACHINE = f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:made-follow-up"
+SERVICES = (
+    "bedrock",
+    "bedrock-runtime",
+    "cloudformation",
+    "dynamodb",
+    "ec2",
+    "lambda",
+    "s3",
+    "scheduler",
+    "sns",
+    "stepfunctions",
+)
+"""The services that functions call, by botocore's names."""
+
+
+def client_name(service: str) -> str:
+    """Return what a service's client is called in `customization.clients`."""
+    return {"lambda": "functions"}.get(service, service.replace("-", "_"))
+
+
+def _echo(prompt: str) -> str:
+    return f"made up, on {prompt}"
 
 
 @dataclass
@@ -46,9 +83,17 @@ class FakeAws:
     now: datetime = START
     bedrock: Bedrock = field(init=False)
     objects: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    outputs: dict[str, list[bytes]] = field(default_factory=dict)
+    """Objects of the bucket `made-bucket` by key, each with its versions, the oldest first."""
+    says: Callable[[str], str] = field(default=_echo)
+    """What a model answers to a prompt."""
     items: dict[str, dict[str, str]] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    """The table of an item that was written, by its id; one that was planted is in any."""
     stacks: dict[str, FakeStack] = field(default_factory=dict)
     published: list[dict[str, Any]] = field(default_factory=list)
+    executions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    schedules: dict[str, dict[str, Any]] = field(default_factory=dict)
     invoked: list[bytes] = field(default_factory=list)
     interfaces: dict[str, int] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -58,10 +103,11 @@ class FakeAws:
     by_caller: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        ids = itertools.count()
         self.bedrock = Bedrock(
             clock=lambda: self.now,
             arn=_arn,
-            new_id=lambda: f"{len(self.bedrock.requests):012d}",
+            new_id=lambda: f"{next(ids):012d}",
             quota=100,
             # Faults of all services are planted at the wire.
             check_each=False,
@@ -147,6 +193,30 @@ class FakeAws:
             raise RefusalError("404", "Not Found", 404)
         return {"Metadata": self.objects[p["Bucket"], p["Key"]]}
 
+    def list_objects_v2(self, p: dict[str, Any]) -> dict[str, Any]:
+        # A page holds two keys: every listing has several.
+        keys = sorted(key for key in self.outputs if key.startswith(p["Prefix"]))
+        start = int(p.get("ContinuationToken", "0"))
+        after = start + 2
+        more = {"NextContinuationToken": str(after)} if after < len(keys) else {}
+        contents = [{"Key": key} for key in keys[start:after]]
+        return {"Contents": contents, "IsTruncated": bool(more), **more}
+
+    def get_object(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["Key"] not in self.outputs:
+            raise RefusalError("NoSuchKey", "The specified key does not exist.", 404)
+        content = self.outputs[p["Key"]][-1]
+        return {"ContentLength": len(content), "Body": io.BytesIO(content)}
+
+    def put_object(self, p: dict[str, Any]) -> dict[str, Any]:
+        assert p["Bucket"] == "made-bucket"
+        if p.get("IfNoneMatch") == "*" and p["Key"] in self.outputs:
+            raise RefusalError("PreconditionFailed", "At least one precondition failed", 412)
+        body = p["Body"]  # botocore makes a file of bytes
+        content = body if isinstance(body, bytes) else body.getvalue()
+        self.outputs.setdefault(p["Key"], []).append(content)
+        return {}
+
     def get_item(self, p: dict[str, Any]) -> dict[str, Any]:
         # An eventually consistent read may see nothing of what was just written.
         item = self.items.get(p["Key"]["Id"]["S"]) if p.get("ConsistentRead") else None
@@ -154,13 +224,17 @@ class FakeAws:
 
     def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
         key = p["Key"]["Id"]["S"]
-        names, values = p["ExpressionAttributeNames"], p["ExpressionAttributeValues"]
+        names, values = p["ExpressionAttributeNames"], p.get("ExpressionAttributeValues", {})
+        assert values or "ExpressionAttributeValues" not in p, "DynamoDB takes no empty map"
         kept = self.items.get(key, {})
         condition = p.get("ConditionExpression")
         if condition and not holds(condition, item=kept, names=names, values=values):
             raise RefusalError("ConditionalCheckFailedException", "The conditional request failed")
         item = {"Id": key, **kept}
-        sets, _, removes = p["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+        text = p["UpdateExpression"]
+        clauses = re.fullmatch(r"(?:SET (?P<set>#.+?))?(?:(?:^| )REMOVE (?P<remove>#.+))?", text)
+        assert clauses is not None, f"DynamoDB refuses {text!r}"
+        sets, removes = clauses["set"] or "", clauses["remove"] or ""
         for target, once, value in re.findall(r"(#\w+) = (?:(if_not_exists)\(#\w+, )?(:\w+)", sets):
             (plain,) = values[value].values()
             if not (once and names[target] in item):
@@ -168,6 +242,7 @@ class FakeAws:
         for target in filter(None, removes.split(", ")):
             item.pop(names[target], None)
         self.items[key] = item
+        self.tables[key] = p["TableName"]
         return {"Attributes": _typed(item)}
 
     def scan(self, p: dict[str, Any]) -> dict[str, Any]:
@@ -175,12 +250,13 @@ class FakeAws:
         return {
             "Items": [
                 _typed(item)
-                for item in self.items.values()
-                if holds(p["FilterExpression"], item=item, names=names, values={})
+                for key, item in self.items.items()
+                if self.tables.get(key, p["TableName"]) == p["TableName"]
+                and holds(p["FilterExpression"], item=item, names=names, values={})
             ]
         }
 
-    # CloudFormation, SNS, Lambda
+    # CloudFormation, Step Functions, SNS, Lambda
 
     def describe_stacks(self, p: dict[str, Any]) -> dict[str, Any]:
         stack = self._stack(p["StackName"])
@@ -190,7 +266,8 @@ class FakeAws:
 
     def describe_stack_resource(self, p: dict[str, Any]) -> dict[str, Any]:
         logical = p["LogicalResourceId"]
-        resources = self._stack(p["StackName"]).resources
+        stack = self._stack(p["StackName"])
+        resources = stack.resources
         if logical not in resources:
             raise RefusalError("ValidationError", f"Resource {logical} does not exist for stack")
         return {
@@ -199,7 +276,9 @@ class FakeAws:
                 "PhysicalResourceId": resources[logical],
                 "ResourceType": "Custom::BedrockModelCustomizationJob",
                 "LastUpdatedTimestamp": self.now,
-                "ResourceStatus": "CREATE_COMPLETE",
+                "ResourceStatus": stack.status
+                if stack.status == "DELETE_FAILED"
+                else "CREATE_COMPLETE",
             }
         }
 
@@ -207,6 +286,17 @@ class FakeAws:
         if name not in self.stacks:
             raise RefusalError("ValidationError", f"Stack with id {name} does not exist")
         return self.stacks[name]
+
+    def get_template(self, p: dict[str, Any]) -> dict[str, Any]:
+        self._stack(p["StackName"])
+        # As it comes over the wire; botocore makes JSON of it.
+        return {"TemplateBody": json.dumps({"Resources": {}})}
+
+    def start_execution(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["name"] in self.executions:
+            raise RefusalError("ExecutionAlreadyExists", f"Execution already exists: {p['name']}")
+        self.executions[p["name"]] = json.loads(p["input"])
+        return {"executionArn": f"{p['stateMachineArn']}:{p['name']}", "startDate": self.now}
 
     def publish(self, p: dict[str, Any]) -> dict[str, Any]:
         self.published.append(p)
@@ -222,6 +312,79 @@ class FakeAws:
         assert filters["tag:BedrockManaged"] == ["true"]
         (arn,) = filters["tag:BedrockModelCustomizationJobArn"]
         return {"NetworkInterfaces": [{} for _ in range(self.interfaces.get(arn, 0))]}
+
+    # Bedrock's runtime
+
+    def converse(self, p: dict[str, Any]) -> dict[str, Any]:
+        bedrock = self.bedrock
+        served = bedrock.find_deployment(p["modelId"]) or bedrock.find_throughput(p["modelId"])
+        if served is None:
+            raise RefusalError("ResourceNotFoundException", "Could not find the model", 404)
+        if served["status"] not in {"Active", "InService"}:
+            raise RefusalError("ModelNotReadyException", "The model is not ready", 429)
+        text = self.says(p["messages"][0]["content"][0]["text"])
+        tokens = len(text.split())
+        return {
+            "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
+            "stopReason": "end_turn",
+            "usage": {"inputTokens": 7, "outputTokens": tokens, "totalTokens": 7 + tokens},
+            "metrics": {"latencyMs": 1},
+        }
+
+    # Scheduler
+
+    def create_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["Name"] in self.schedules:
+            raise RefusalError("ConflictException", f"Schedule {p['Name']} already exists.", 409)
+        return self._keep_schedule(p)
+
+    def update_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        self._schedule(p)
+        return self._keep_schedule(p)
+
+    def get_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        return {"Name": p["Name"], "GroupName": p["GroupName"], **self._schedule(p)}
+
+    def delete_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        self._schedule(p)
+        del self.schedules[p["Name"]]
+        return {}
+
+    def _schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["Name"] not in self.schedules:
+            raise RefusalError(
+                "ResourceNotFoundException", f"Schedule {p['Name']} does not exist.", 404
+            )
+        return self.schedules[p["Name"]]
+
+    def _keep_schedule(self, p: dict[str, Any]) -> dict[str, Any]:
+        self.schedules[p["Name"]] = {
+            key: value
+            for key, value in p.items()
+            if key not in {"Name", "GroupName", "ClientToken"}
+        }
+        group = p["GroupName"]
+        return {"ScheduleArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/{group}/{p['Name']}"}
+
+    def fire_schedules(self) -> list[str]:
+        """Let the schedules happen that are due; return those whose target took the call.
+
+        The others are tried again: the Scheduler does so for a day.
+        """
+        fired = []
+        for name, schedule in list(self.schedules.items()):
+            at = datetime.fromisoformat(schedule["ScheduleExpression"][3:-1]).replace(tzinfo=UTC)
+            if at > self.now:
+                continue
+            target = json.loads(schedule["Target"]["Input"])["ProvisionedModelId"]
+            try:
+                self.bedrock.delete_throughput({"provisionedModelId": target})
+            except RefusalError as refusal:
+                if refusal.code != "ResourceNotFoundException":
+                    continue
+            del self.schedules[name]
+            fired.append(name)
+        return fired
 
     # The wire
 

@@ -24,9 +24,19 @@ import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
 from customization.errors import CustomizationError
-from tests.fakes.aws import FakeAws, Fault, LostError, RefusalError
+from tests.fakes.aws import (
+    SERVICES,
+    STATE_MACHINE,
+    FakeAws,
+    Fault,
+    LostError,
+    RefusalError,
+    client_name,
+)
 from tests.fakes.cloudformation import Resource, sweep
 
+ENGINE: Final = ("submitter", "completion_check", "follower")
+"""The functions that make, watch and end jobs."""
 LOST: Final = "no answer"
 ALWAYS: Final = 99
 
@@ -79,8 +89,8 @@ class Cell:
 def cells() -> list[Cell]:
     """Return every cell that the calls and the service models ask for."""
     found = []
-    for function, calls in EVERY_CALL.items():
-        for service, operation in calls:
+    for function in ENGINE:
+        for service, operation in EVERY_CALL[function]:
             for error in errors_of(service, operation):
                 found += [
                     Cell(function=function, operation=operation, error=error, after=after)
@@ -197,11 +207,13 @@ REACHED: Final[dict[tuple[str, str], Callable[[FakeAws, Resource], Callable[[], 
     ("follower", "StopModelCustomizationJob"): _sweep_stray,
     ("follower", "DescribeStackResource"): _sweep_end,
     ("follower", "DescribeStacks"): _sweep_end,
+    ("follower", "GetTemplate"): _sweep_end,
     ("follower", "GetItem"): _sweep_successor,
     ("follower", "Scan"): _sweep_end,
     ("follower", "UpdateItem"): _sweep_end,
     ("follower", "Invoke"): _sweep_queue,
     ("follower", "Publish"): _sweep_end,
+    ("follower", "StartExecution"): _sweep_end,
 }
 """For each call of each function, what leads to it; a call that is missing here fails the table."""
 
@@ -277,8 +289,8 @@ def _call(cell: Cell) -> tuple[str, str]:
 
 EVERY_ERROR: Final = {
     (function, operation): errors_of(service, operation)
-    for function, calls in EVERY_CALL.items()
-    for service, operation in calls
+    for function in ENGINE
+    for service, operation in EVERY_CALL[function]
 }
 
 
@@ -289,15 +301,15 @@ def wired(aws: FakeAws) -> Iterator[None]:
         "TABLE_NAME": "made-table",
         "TOPIC_ARN": "arn:aws:sns:eu-test-1:123456789012:made-topic",
         "SUBMITTER_FUNCTION": "made-submitter",
+        "FOLLOW_UP_STATE_MACHINE": STATE_MACHINE,
     }
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, variables))
         stack.enter_context(mock.patch.object(patience, "jitter", lambda ceiling: ceiling))
         stack.enter_context(mock.patch("time.sleep", aws.sleep))
-        for service in ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns"):
-            name = "functions" if service == "lambda" else service
-            client = aws.direct(service)
-            stack.enter_context(mock.patch.object(clients, name, mock.Mock(return_value=client)))
+        for service in SERVICES:
+            client = mock.Mock(return_value=aws.direct(service))
+            stack.enter_context(mock.patch.object(clients, client_name(service), client))
         for module in ("submitter", "completion_check", "follower"):
             stack.enter_context(mock.patch(f"{module}.handler.now", side_effect=lambda: aws.now))
             stack.enter_context(mock.patch(f"{module}.handler.logger", mock.Mock()))

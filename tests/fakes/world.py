@@ -28,10 +28,11 @@ from customization.identity import DIGEST_TAG, ENVIRONMENT_TAG, JOB_TAG
 from customization.patience import Patience
 from customization.request import JobRequest
 from customization.table import Table
+from follower.following import FollowUp
 from follower.sweep import Sweep
 from submitter.handler import answer
 from submitter.lifecycle import Lifecycle
-from tests.fakes.aws import FakeAws, FakeStack, LostError, RefusalError
+from tests.fakes.aws import SERVICES, FakeAws, FakeStack, LostError, RefusalError
 
 LIMITS = (1, 2, 2)
 """How many jobs may be in progress at once: one or the other, by the world."""
@@ -97,6 +98,7 @@ class Stack:
     kept: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     operation: Iterator[None] | None = None
+    unclear: bool = False
 
     @property
     def id(self) -> str:
@@ -198,6 +200,12 @@ class World:
                 emit=lambda _: None,
                 now=lambda: aws.now,
                 time_left=lambda: 300,
+                follow_up=FollowUp(
+                    stepfunctions=aws.clients["stepfunctions"],
+                    cloudformation=aws.clients["cloudformation"],
+                    state_machine="made",
+                    logger=cast("Any", _Quiet()),
+                ),
             ).run(reserve_seconds=30)
 
         with suppress(*ENDINGS):
@@ -649,6 +657,7 @@ class World:
             ):
                 raise BrokenError(f"the model of {name} is left behind")
         self.look_for_jobs_that_are_not_known()
+        self._look_for_follow_ups()
         for id_, times in told.items():
             if times > 1 + self.told_again[id_]:
                 raise BrokenError(f"{id_} was told {times} times")
@@ -659,6 +668,14 @@ class World:
         left = json.loads(ledger.get("Running", "[]")) + json.loads(ledger.get("Waiting", "[]"))
         if [name for name in left if not self._unfinished(self.aws.items[name]["StackId"])]:
             raise BrokenError(f"places are held by {left}")
+
+    def _look_for_follow_ups(self) -> None:
+        """Raise BrokenError for a completed job that was not followed up, or more than once."""
+        begun = Counter(order["job_name"] for order in self.aws.executions.values())
+        for name, row in self.aws.items.items():
+            wanted = row.get("State") == "Completed" and "DeletedAt" not in row
+            if begun[name] > 1 or (wanted and not begun[name]):
+                raise BrokenError(f"{name} was followed up {begun[name]} times")
 
     def look_for_jobs_that_are_not_known(self) -> None:
         """Raise BrokenError for a job whose row says that there is none, and that nobody stops."""
@@ -690,8 +707,7 @@ class _Hooked(FakeAws):
         super().__init__()
         self.world = world
         self.unknown_until = self.now
-        services = ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns")
-        self.clients = {service: self.direct(service) for service in services}
+        self.clients = {service: self.direct(service) for service in SERVICES}
 
     def before_call(self, operation: str) -> None:
         world = self.world

@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 import completion_check.handler
+import deployer.handler
 import follower.handler
+import model_report.handler
 import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
-from tests.fakes.aws import FakeAws, Wire
-from tests.fakes.cloudformation import Resource
+from tests.fakes.aws import SERVICES, STATE_MACHINE, FakeAws, Wire, client_name
+from tests.fakes.cloudformation import STACK, Resource
+from tests.fakes.deployments import VARIABLES, WishResource, wish
 from tests.fakes.properties import TRAINING, made
 
 
@@ -24,8 +27,7 @@ def wire() -> Wire:
 
 @pytest.fixture(scope="session")
 def wired(wire: Wire) -> dict[str, Any]:
-    services = ("bedrock", "cloudformation", "dynamodb", "ec2", "lambda", "s3", "sns")
-    return {service: wire.client(service) for service in services}
+    return {service: wire.client(service) for service in SERVICES}
 
 
 @pytest.fixture
@@ -35,15 +37,24 @@ def aws(wire: Wire, wired: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> I
         "sha256": TRAINING
     }
     for service, client in wired.items():
-        name = "functions" if service == "lambda" else service
-        monkeypatch.setattr(clients, name, lambda client=client: client)
+        monkeypatch.setattr(clients, client_name(service), lambda client=client: client)
     monkeypatch.setenv("TABLE_NAME", "made-table")
     monkeypatch.setenv("TOPIC_ARN", "arn:aws:sns:eu-test-1:123456789012:made-topic")
     monkeypatch.setenv("SUBMITTER_FUNCTION", "made-submitter")
+    monkeypatch.setenv("FOLLOW_UP_STATE_MACHINE", STATE_MACHINE)
     # The longest pauses, so that a test can say how long they are.
     monkeypatch.setattr(patience, "jitter", lambda ceiling: ceiling)
     monkeypatch.setattr("time.sleep", wire.aws.sleep)
-    for handler in (submitter.handler, completion_check.handler, follower.handler):
+    monkeypatch.setenv("BUCKET_NAME", "made-bucket")
+    for key, value in VARIABLES.items():
+        monkeypatch.setenv(key, value)
+    for handler in (
+        submitter.handler,
+        completion_check.handler,
+        follower.handler,
+        deployer.handler,
+        model_report.handler,
+    ):
         monkeypatch.setattr(handler, "now", lambda: wire.aws.now)
     yield wire.aws
     # Whatever a test drove: no function calls what the policies are not made for.
@@ -59,3 +70,9 @@ def properties() -> dict[str, Any]:
 @pytest.fixture
 def resource(aws: FakeAws, properties: dict[str, Any]) -> Resource:
     return Resource(aws=aws, properties=properties)
+
+
+@pytest.fixture
+def wished(aws: FakeAws) -> WishResource:
+    """The resource of a wish for a deployment on demand."""
+    return WishResource(aws=aws, properties=wish(), stack=f"{STACK}-of-wish")

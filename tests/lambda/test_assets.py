@@ -17,6 +17,7 @@ from bedrock_finetuning.function_assets import (
     FunctionAssetError,
     assemble,
     package_files,
+    packages_of,
     write_zip,
 )
 from customization.calls import EVERY_CALL, Call
@@ -97,7 +98,7 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for function in FUNCTIONS:
         made[function] = folder / f"{function}.zip"
         assemble(
-            packages=(function, "customization"),
+            packages=packages_of(function),
             dependencies=DEPENDENCIES,
             source=SOURCE,
             target=made[function],
@@ -176,7 +177,7 @@ def test_the_same_content_makes_the_same_bytes_fast(tmp_path: Path) -> None:
         target = tmp_path / f"{number}" / "asset.zip"
         digests.add(
             assemble(
-                packages=("submitter", "customization"),
+                packages=packages_of("submitter"),
                 dependencies=DEPENDENCIES,
                 source=SOURCE,
                 target=target,
@@ -230,7 +231,7 @@ def test_a_zip_that_is_too_large_is_refused(
     monkeypatch.setattr("bedrock_finetuning.function_assets.MAX_ASSET_BYTES", 1000)
     with pytest.raises(FunctionAssetError, match="at most 1000 bytes"):
         assemble(
-            packages=("submitter", "customization"),
+            packages=packages_of("submitter"),
             dependencies=DEPENDENCIES,
             source=SOURCE,
             target=tmp_path / "a.zip",

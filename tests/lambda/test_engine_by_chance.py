@@ -34,7 +34,7 @@ from customization.jobs import Job, JobStatus
 from customization.patience import Patience
 from customization.request import JobRequest
 from customization.rows import TRANSITIONS, Row
-from customization.steps import REQUEST_GRACE, Place, Successor
+from customization.steps import REQUEST_GRACE, Act, Place, Step, Successor
 from customization.table import Table
 from follower import sweep as follower_sweep
 from submitter import lifecycle
@@ -208,6 +208,26 @@ def _no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Table, "change", change_anyway)
 
 
+def _begun_by_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = FakeAws.start_execution
+
+    def start_wrongly(self: FakeAws, p: dict[str, Any]) -> dict[str, Any]:
+        return start(self, {**p, "name": f"{p['name']}-{len(self.executions)}"})
+
+    monkeypatch.setattr(FakeAws, "start_execution", start_wrongly)
+
+
+def _begun_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    mark = follower_sweep.Sweep._mark
+
+    def mark_first(self: follower_sweep.Sweep, step: Step, *, row: Row) -> bool:
+        if step.act is Act.FOLLOW_UP:
+            self.table.change(row.name, {"FollowedUpAt": self.now().isoformat()})
+        return mark(self, step, row=row)
+
+    monkeypatch.setattr(follower_sweep.Sweep, "_mark", mark_first)
+
+
 def _without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     def wait(self: Patience, attempt: int) -> bool:
         self.sleep(60)
@@ -232,6 +252,8 @@ BREAKS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "jobs whose stack is gone are left alone": _strays_left,
     "an end is marked as told before it is told": _told_later,
     "two sweeps may tell the same end": _no_lease,
+    "each call that follows a job up does so under another name": _begun_by_no_name,
+    "a job is marked as followed up before it is": _begun_later,
     "waiting never ends": _without_end,
     "one more than the limit is let in": _limit_ignored,
 }

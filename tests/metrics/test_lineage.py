@@ -19,6 +19,7 @@ from lineage import gather
 from lineage.chain import broken_links
 from lineage.entry import Check, Deployment, Entry, Event, Facts, digest_of, moment
 from lineage.store import MOST_TRIES, CrowdedRecordError, RecordStore
+from lineage.template import template_of
 from tests.fakes.properties import made
 from tests.finetune.conftest import Run
 from tests.metrics.bucket_fake import BUCKET, FakeBucket, RefusalError
@@ -79,7 +80,7 @@ def all_facts(tmp_path: Path) -> Facts:
     return gather.facts_of_training(
         request=request,
         answer=ANSWER,
-        template=gather.template_of(stack_id="arn:stack", body={"Resources": {"b": 1, "a": 2}}),
+        template=template_of(stack_id="arn:stack", body={"Resources": {"b": 1, "a": 2}}),
         metrics=gather.metrics_of(run, files={TRAINING: training.encode()}),
         checks={request.dataset_digest: check},
     )
@@ -118,7 +119,7 @@ def test_what_is_not_known_is_left_out_and_not_guessed() -> None:
 
 def test_a_templates_digest_is_of_what_it_says_and_not_of_how_it_is_spelled() -> None:
     def digest(body: object) -> str:
-        return gather.template_of(stack_id="x", body=body).sha256
+        return template_of(stack_id="x", body=body).sha256
 
     assert digest('{"b": 1,\n "a": 2}') == digest({"a": 2, "b": 1})
     assert digest({"a": 2, "b": 1}) != digest({"a": 2, "b": 2})

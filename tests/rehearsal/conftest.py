@@ -19,8 +19,18 @@ WORLD = World(
     region="eu-central-1",
     job_seconds=JOB_SECONDS,
     base_models=(
-        {"model_id": MODEL, "customizations": ["FINE_TUNING"], "active": True},
-        {"model_id": LEGACY, "customizations": ["FINE_TUNING"], "active": False},
+        {
+            "model_id": MODEL,
+            "customizations": ["FINE_TUNING"],
+            "active": True,
+            "inference": ["on-demand", "provisioned"],
+        },
+        {
+            "model_id": LEGACY,
+            "customizations": ["FINE_TUNING"],
+            "active": False,
+            "inference": ["provisioned"],
+        },
     ),
     prefix_lists={"s3": S3_LIST, "dynamodb": DYNAMODB_LIST},
     caller_needs_model_key=True,

@@ -286,6 +286,29 @@ class Scene:
                             StringEquals={"aws:ResourceTag/owner": self.name},
                         ),
                         allow(
+                            [
+                                "bedrock:CreateCustomModelDeployment",
+                                "bedrock:CreateProvisionedModelThroughput",
+                            ],
+                            self.arn("bedrock", "custom-model/*"),
+                            StringEquals={
+                                "aws:ResourceTag/owner": self.name,
+                                "aws:RequestTag/owner": self.name,
+                            },
+                        ),
+                        allow(
+                            [
+                                "bedrock:DeleteCustomModelDeployment",
+                                "bedrock:DeleteProvisionedModelThroughput",
+                                "bedrock:InvokeModel",
+                            ],
+                            [
+                                self.arn("bedrock", "custom-model-deployment/*"),
+                                self.arn("bedrock", "provisioned-model/*"),
+                            ],
+                            StringEquals={"aws:ResourceTag/owner": self.name},
+                        ),
+                        allow(
                             "iam:PassRole",
                             "*",
                             StringEquals={"iam:PassedToService": "bedrock.amazonaws.com"},

@@ -126,7 +126,8 @@ def test_the_reference_has_every_setting() -> None:
         field
         for section in [schema, *schema["$defs"].values()]
         for field in section["properties"]
-        if field not in {"network", "keys", "storage", "people", "engine", "budget", "jobs"}
+        if field
+        not in {"network", "keys", "storage", "people", "engine", "inference", "budget", "jobs"}
     ]
 
     assert [field for field in settings if f"{field}` |" not in text] == []

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ministack.core import iam_evaluator
 from ministack.core.responses import get_account_id, get_region
+from ministack.core.router import extract_access_key_id
 
-from rehearsal.emulator import network
+from rehearsal.bedrock_semantics.errors import ServiceError
+from rehearsal.emulator import front_door, network, principals
 from rehearsal.emulator.decisions import why_denied, why_endpoint_denies
-from rehearsal.emulator.errors import AccessDeniedError
+from rehearsal.emulator.errors import AccessDeniedError, UnreachableError
 from rehearsal.emulator.principals import Caller
 
 MODEL_KEY_ACTIONS = ("kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt", "kms:CreateGrant")
@@ -48,6 +51,30 @@ class Access:
             )
         if denied:
             raise AccessDeniedError(denied)
+
+
+def caller_of(
+    *,
+    headers: Mapping[str, str],
+    query: Mapping[str, list[str]],
+    service: str,
+    prefix_lists: Mapping[str, str],
+) -> Access:
+    """Who makes a request, and the endpoint it comes through, for a service of Bedrock's.
+
+    Raises:
+        ServiceError: nobody we know, or someone in a VPC without a way to the service.
+    """
+    caller = principals.resolve(extract_access_key_id(dict(headers), dict(query)) or "")
+    if isinstance(caller, iam_evaluator.AuthError):
+        raise ServiceError(caller.code, caller.message, status=403)
+    try:
+        path = front_door.path_of_call(
+            function_arn=caller.function_arn, service=service, prefix_lists=prefix_lists
+        )
+    except UnreachableError as error:
+        raise ServiceError("ConnectTimeout", str(error), status=403) from error
+    return Access(caller=caller, path=path)
 
 
 def request_tag_keys(tags: Mapping[str, str]) -> dict[str, Any]:

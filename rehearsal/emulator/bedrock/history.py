@@ -13,17 +13,24 @@ from rehearsal.emulator.bedrock.records import Job
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How long jobs take: what the file says now, or else what the emulator was started with."""
+    """How long something takes: what the file says now, or else what it takes as a rule."""
 
     seconds: float
     file: Path
 
     def now(self) -> float:
-        """Seconds that a job takes which starts now."""
+        """Seconds that what starts now takes."""
         try:
             return float(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return self.seconds
+
+    def says(self, word: str) -> bool:
+        """Whether the file holds a word in the place of a number."""
+        try:
+            return self.file.read_text(encoding="utf-8").strip() == word
+        except OSError:
+            return False
 
 
 @dataclass(frozen=True, kw_only=True)

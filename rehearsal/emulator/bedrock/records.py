@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import secrets
 import string
 import threading
@@ -13,13 +12,9 @@ from ministack.core.responses import AccountRegionScopedDict, get_account_id, ge
 
 from rehearsal.bedrock_semantics.jobs import Record, enter
 from rehearsal.bedrock_semantics.service import Bedrock
+from rehearsal.emulator import clock
 
 _ID_LETTERS = string.ascii_lowercase + string.digits
-
-
-def now() -> datetime.datetime:
-    """The time, in UTC."""
-    return datetime.datetime.now(datetime.UTC)
 
 
 def new_id() -> str:
@@ -64,17 +59,19 @@ class Job:
 
     def phase(self, name: str, status: str) -> None:
         """Change the status of one phase."""
-        enter(self.record, name, status, now=now())
+        enter(self.record, name, status, now=clock.now())
 
 
 def bedrock() -> Bedrock:
     """Bedrock with a store for each account and Region."""
     return Bedrock(
-        clock=now,
+        clock=clock.now,
         arn=arn,
         new_id=new_id,
         jobs=AccountRegionScopedDict(),
         models=AccountRegionScopedDict(),
         tags=AccountRegionScopedDict(),
         requests=AccountRegionScopedDict(),
+        deployments=AccountRegionScopedDict(),
+        throughputs=AccountRegionScopedDict(),
     )

@@ -5,26 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ministack.core import iam_evaluator
-from ministack.core.router import extract_access_key_id
 from ministack.services import bedrock
 
 from rehearsal.bedrock_semantics.errors import ConflictError, NotFoundError, ServiceError
 from rehearsal.bedrock_semantics.service import tags_as_map
-from rehearsal.emulator import front_door, principals, refusals
-from rehearsal.emulator.bedrock import protocol, records
-from rehearsal.emulator.bedrock.access import Access, request_tag_keys, resource_tag_keys
+from rehearsal.emulator import principals, refusals, schedules
+from rehearsal.emulator.bedrock import protocol, records, runtime
+from rehearsal.emulator.bedrock.access import (
+    Access,
+    caller_of,
+    request_tag_keys,
+    resource_tag_keys,
+)
 from rehearsal.emulator.bedrock.admission import Checks, authorise
 from rehearsal.emulator.bedrock.catalogue import Catalogue
 from rehearsal.emulator.bedrock.history import History, Pace
 from rehearsal.emulator.bedrock.lifecycle import Lifecycle
 from rehearsal.emulator.bedrock.records import Job, arn
-from rehearsal.emulator.errors import AccessDeniedError, NothingThereError, UnreachableError
+from rehearsal.emulator.bedrock.serving import (
+    CREATE_DEPLOYMENT,
+    CREATE_THROUGHPUT,
+    DELETE_THROUGHPUT,
+    Serving,
+)
+from rehearsal.emulator.errors import AccessDeniedError, NothingThereError
 from rehearsal.emulator.options import Options
 
 Answer = dict[str, Any]
 _CREATE, _STOP = "CreateModelCustomizationJob", "StopModelCustomizationJob"
 _FOUNDATION_MODEL = "GetFoundationModel"
+_SERVING_SECONDS = 1.0
+"""How long a deployment or throughput takes to be ready, where nobody says otherwise."""
 
 
 class Service:
@@ -42,6 +53,13 @@ class Service:
             history=History(bedrock=self._bedrock, file=options.jobs_file),
             prefix_lists=options.prefix_lists,
         )
+        self._serving = Serving(
+            bedrock=self._bedrock,
+            catalogue=self._catalogue,
+            pace=Pace(seconds=_SERVING_SECONDS, file=options.serving_pace_file),
+            needs_model_key=options.caller_needs_model_key,
+        )
+        self.runtime = runtime.Runtime(bedrock=self._bedrock, prefix_lists=options.prefix_lists)
         self._authorise: dict[str, Callable[[Answer, Access], None]] = {
             _CREATE: authorise,
             "GetModelCustomizationJob": self._about_job("GetModelCustomizationJob"),
@@ -54,6 +72,7 @@ class Service:
             "UntagResource": self._untagging,
             "ListTagsForResource": self._listing_tags,
             _FOUNDATION_MODEL: _about_foundation_model,
+            **self._serving.authorisations(),
         }
 
     def answer(
@@ -70,7 +89,9 @@ class Service:
         if operation is None:
             return None
         try:
-            access = self._access(headers, query)
+            access = caller_of(
+                headers=headers, query=query, service="bedrock", prefix_lists=self._prefix_lists
+            )
             request = protocol.parse(operation=operation, path=path, query=query, body=body)
             self._authorise[operation](request.parameters, access)
             answer = self._serve(operation, request.parameters, access)
@@ -90,6 +111,8 @@ class Service:
         if operation == _CREATE:
             return self._create(request, access)
         answer = self._bedrock.call(operation, request)
+        if operation in (CREATE_DEPLOYMENT, CREATE_THROUGHPUT):
+            self._serving.begin(operation, answer)
         if operation == _STOP:
             arn_of = self._bedrock.job(request["jobIdentifier"])["jobArn"]
             self._running[arn_of].stop_requested.set()
@@ -112,21 +135,18 @@ class Service:
             self._lifecycle.start(job)
         return answer
 
-    # Who may
+    def targets(self) -> schedules.Targets:
+        """The operations that schedules may call."""
 
-    def _access(self, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Access:
-        caller = principals.resolve(extract_access_key_id(dict(headers), dict(query)) or "")
-        if isinstance(caller, iam_evaluator.AuthError):
-            raise ServiceError(caller.code, caller.message, status=403)
-        try:
-            path = front_door.path_of_call(
-                function_arn=caller.function_arn,
-                service="bedrock",
-                prefix_lists=self._prefix_lists,
-            )
-        except UnreachableError as error:
-            raise ServiceError("ConnectTimeout", str(error), status=403) from error
-        return Access(caller=caller, path=path)
+        def delete_throughput(caller: principals.Caller, request: Mapping[str, Any]) -> None:
+            access = Access(caller=caller, path=None)
+            self._authorise[DELETE_THROUGHPUT](dict(request), access)
+            self._serve(DELETE_THROUGHPUT, dict(request), access)
+
+        name = DELETE_THROUGHPUT[0].lower() + DELETE_THROUGHPUT[1:]
+        return schedules.Targets(operations={("bedrock", name): delete_throughput})
+
+    # Who may
 
     def _require_on(
         self, access: Access, action: str, resource_arn: str, *, exists: bool = True
@@ -215,4 +235,6 @@ def install(options: Options) -> Service:
         return await original(method, path, headers, body, query_params)
 
     bedrock.handle_request = handle
+    runtime.install(service.runtime)
+    schedules.install(service.targets())
     return service

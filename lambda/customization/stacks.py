@@ -57,6 +57,7 @@ def look(*, cloudformation: CloudFormationClient, stack_id: str, logical_id: str
         physical_id=detail.get("PhysicalResourceId"),
         may_go_back=before in UNFINISHED,
         is_complete=before in COMPLETE,
+        deletion_failed=detail["ResourceStatus"] == "DELETE_FAILED",
     )
 
 

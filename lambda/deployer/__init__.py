@@ -1,0 +1,1 @@
+"""The function that alone deploys models and removes what serves them."""

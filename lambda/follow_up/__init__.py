@@ -1,0 +1,1 @@
+"""What happens after training, as the definition of a Step Functions state machine."""

@@ -1,0 +1,1 @@
+"""The function that says what training was like: it reads outputs, and adds to them."""
