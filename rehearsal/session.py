@@ -137,6 +137,20 @@ class Session:
         """Say how long the jobs take that start from now on."""
         (self.state / "job-seconds").write_text(str(seconds), encoding="utf-8")
 
+    def set_serving_pace(self, seconds: float) -> None:
+        """Say how long what is deployed from now on takes to be ready."""
+        (self.state / "serving-seconds").write_text(str(seconds), encoding="utf-8")
+
+    def move_clock(self, seconds: float) -> None:
+        """Put the account's time so far ahead of this machine's."""
+        (self.state / "clock-offset").write_text(str(seconds), encoding="utf-8")
+
+    def end_function(self, function: str, *, call: int) -> Path:
+        """Have a function ended at one of its next calls; the file is gone when that was done."""
+        plan = self.state / "sudden-end"
+        plan.write_text(json.dumps({"function": function, "call": call}), encoding="utf-8")
+        return plan
+
     @property
     def ledger_file(self) -> Path:
         """The emulator's ledger of ignored properties."""
