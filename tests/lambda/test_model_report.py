@@ -235,6 +235,12 @@ def test_without_a_deployment_the_report_is_what_is_said(job: Following) -> None
     assert message["smoke_tests"] is None
 
 
+def test_no_curves_are_not_taken_for_quiet_ones(job: Following) -> None:
+    for curves, words in (([], "it left no metrics"), (["training"], "nothing stands out")):
+        _, message = said("compose", collected={**COLLECTED, "verdicts": [], "curves": curves})
+        assert words in message["text"]
+
+
 def test_saying_it_needs_nothing_of_aws(job: Following) -> None:
     job.aws.calls.clear()
     said("compose")
