@@ -491,7 +491,9 @@ class DeploymentWorld(World):
         job = self.aws.jobs[stack.properties["JobName"]]
         if job["status"] == "Completed" and row["State"] in {"Wanted", "Creating"}:
             raise BrokenError(f"{name} is wanted, its model is there, and it is {row['State']}")
-        if job["status"] in {"Failed", "Stopped"} and row["State"] != "NoModel":
+        # One whose name another one has failed before its job did.
+        over = {"NoModel", "Failed"}
+        if job["status"] in {"Failed", "Stopped"} and row["State"] not in over:
             raise BrokenError(f"{name} has no model and is {row['State']}")
         # Of a late request that never came before nobody can tell that it is late.
         if (
