@@ -136,8 +136,8 @@ class FollowUpMachine(Construct):
             state_machine_name=names.follow_up,
             state_machine_type="STANDARD",
             role_arn=role.role_arn,
-            # Not by the CDK, which leaves out what is null: JSONata refuses a variable that was given
-            # no value.
+            # Not by the CDK, which leaves out what is null: JSONata refuses a variable without a
+            # value.
             definition_string=json.dumps(definition),
             encryption_configuration=sfn.CfnStateMachine.EncryptionConfigurationProperty(
                 type="CUSTOMER_MANAGED_KMS_KEY",

@@ -152,6 +152,14 @@ def test_what_removes_deployments_cannot_go_while_a_job_wants_one(
     assert "finetune-test-job-plain" not in importing
 
 
+def test_what_deploys_cannot_lose_its_roles_topic_or_queue(inferring: AppDeployment) -> None:
+    """So `inference.enabled: false` fails at the first stack, before anything is taken away."""
+    template = json.dumps(inferring.templates["finetune-test-inference"])
+
+    for stack in ("identity", "encryption", "network", "engine"):
+        assert f'"finetune-test-{stack}:' in template
+
+
 # --- what a job asks for
 
 
@@ -486,7 +494,7 @@ def test_settings_say_how_bedrock_prepares_throughput(
     assert throughput_of(waiting) is None
 
 
-def uses_the_model_key(deployment: AppDeployment) -> tuple[bool, set[object]]:
+def uses_the_model_key(deployment: AppDeployment) -> tuple[bool, set[Any]]:
     """Whether the key lets the deployer use it, and on which conditions its own policy does."""
     model_key = key_of(deployment, "Custom models").arn
     own = {g.conditions for g in said_by(deployment, "deployer") if g.resource == model_key}
