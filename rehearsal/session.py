@@ -9,7 +9,7 @@ import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,11 +145,20 @@ class Session:
         """Put the account's time so far ahead of this machine's."""
         (self.state / "clock-offset").write_text(str(seconds), encoding="utf-8")
 
-    def end_function(self, function: str, *, call: int) -> Path:
-        """Have a function ended at one of its next calls; the file is gone when that was done."""
-        plan = self.state / "sudden-end"
-        plan.write_text(json.dumps({"function": function, "call": call}), encoding="utf-8")
-        return plan
+    def end_functions(self, functions: Sequence[str], *, most: int, round_number: int) -> None:
+        """Have functions ended at one call after the other, `most` times for each step a round."""
+        plan = {"functions": list(functions), "most": most, "round": round_number}
+        (self.state / "sudden-end").write_text(json.dumps(plan), encoding="utf-8")
+
+    def spare_functions(self) -> None:
+        """End no function any more."""
+        (self.state / "sudden-end").unlink(missing_ok=True)
+
+    def sudden_ends(self) -> list[dict[str, Any]]:
+        """Which invocations were ended at which call, and which came to their end after all."""
+        path = self.state / "sudden-ends.jsonl"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
 
     @property
     def ledger_file(self) -> Path:

@@ -16,6 +16,7 @@ from rehearsal.scenarios import (
     rollbacks,
     serving,
     serving_ends,
+    sudden_ends,
 )
 from rehearsal.scenarios.stage import Jobs, Stage
 from rehearsal.toolkit import Assembly
@@ -125,6 +126,14 @@ SCENARIOS = (
         says="new data: the old deployment serves until the new one does",
         jobs=serving.REPLACED,
         play=serving.replaced,
+        serves=True,
+        refusals=(serving.STILL_IN_USE,),
+    ),
+    Scenario(
+        name="sudden-ends",
+        says="every function of the follow-up, ended at each of its calls, comes to the same end",
+        jobs=sudden_ends.JOBS,
+        play=sudden_ends.sudden_ends,
         serves=True,
     ),
 )
