@@ -196,11 +196,10 @@ def _show(output: Output, entries: "Sequence[Entry]", *, fate: object) -> None:
         return
     output.say(f"{picture.HEADINGS[shown]}:")
     for entry in entries:
-        judged = entry.judged
-        stays = f" ({judged.stays})" if judged.stays else ""
+        thing = entry.judged.thing
         output.say(
-            f"  {judged.thing.kind.value}  {judged.thing.name}  {picture.age(judged.thing.created)}"
-            f"  {bill.shown(entry.cost)}  {judged.why}{stays}"
+            f"  {thing.kind}  {thing.name}  {picture.age(thing.created)}  {bill.shown(entry.cost)}"
+            f"  {picture.why(entry.judged)}"
         )
 
 

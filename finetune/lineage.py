@@ -238,6 +238,10 @@ def _lines(entries: "Sequence[Entry]") -> Iterator[str]:
         if facts.deployment:
             until = f", until {facts.deployment.until}" if facts.deployment.until else ""
             yield f"  deployment   {facts.deployment.kind}: {facts.deployment.arn}{until}"
+        if facts.trial:
+            failed = ", ".join(map(str, facts.trial.failed))
+            verdict = f"failed {failed}" if failed else "all passed"
+            yield f"  smoke tests  {facts.trial.tests} asked, {verdict}"
 
 
 def _metrics(

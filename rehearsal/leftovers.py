@@ -105,6 +105,25 @@ def find(*, client: Client, ignored_roles: Iterable[str] = ()) -> dict[str, list
         answer = client.service("cloudwatch").describe_alarms()["MetricAlarms"]
         return [alarm["AlarmName"] for alarm in answer]
 
+    def deployments() -> list[str]:
+        answer = client.service("bedrock").list_custom_model_deployments()
+        return [each["customModelDeploymentName"] for each in answer["modelDeploymentSummaries"]]
+
+    def throughputs() -> list[str]:
+        answer = client.service("bedrock").list_provisioned_model_throughputs()
+        return [each["provisionedModelName"] for each in answer["provisionedModelSummaries"]]
+
+    def schedule_groups() -> list[str]:
+        answer = client.service("scheduler").list_schedule_groups()["ScheduleGroups"]
+        return _names((group["Name"] for group in answer), ignoring=["default"])
+
+    def schedules() -> list[str]:
+        return [each["Name"] for each in client.service("scheduler").list_schedules()["Schedules"]]
+
+    def dashboards() -> list[str]:
+        answer = client.service("cloudwatch").list_dashboards()["DashboardEntries"]
+        return [dashboard["DashboardName"] for dashboard in answer]
+
     looks: dict[str, Callable[[], list[str]]] = {
         "stacks": stacks,
         "jobs in progress": jobs,
@@ -124,6 +143,11 @@ def find(*, client: Client, ignored_roles: Iterable[str] = ()) -> dict[str, list
         "state machines": state_machines,
         "event rules": rules,
         "alarms": alarms,
+        "dashboards": dashboards,
+        "deployments": deployments,
+        "provisioned throughput": throughputs,
+        "schedules": schedules,
+        "schedule groups": schedule_groups,
     }
     with ThreadPoolExecutor(max_workers=4) as pool:
         found = dict(zip(looks, pool.map(lambda look: look(), looks.values()), strict=True))

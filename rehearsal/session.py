@@ -9,7 +9,7 @@ import secrets
 import shutil
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -136,6 +136,29 @@ class Session:
     def set_pace(self, seconds: float) -> None:
         """Say how long the jobs take that start from now on."""
         (self.state / "job-seconds").write_text(str(seconds), encoding="utf-8")
+
+    def set_serving_pace(self, seconds: float) -> None:
+        """Say how long what is deployed from now on takes to be ready."""
+        (self.state / "serving-seconds").write_text(str(seconds), encoding="utf-8")
+
+    def move_clock(self, seconds: float) -> None:
+        """Put the account's time so far ahead of this machine's."""
+        (self.state / "clock-offset").write_text(str(seconds), encoding="utf-8")
+
+    def end_functions(self, functions: Sequence[str], *, most: int, round_number: int) -> None:
+        """Have functions ended at one call after the other, `most` times for each step a round."""
+        plan = {"functions": list(functions), "most": most, "round": round_number}
+        (self.state / "sudden-end").write_text(json.dumps(plan), encoding="utf-8")
+
+    def spare_functions(self) -> None:
+        """End no function any more."""
+        (self.state / "sudden-end").unlink(missing_ok=True)
+
+    def sudden_ends(self) -> list[dict[str, Any]]:
+        """Which invocations were ended at which call, and which came to their end after all."""
+        path = self.state / "sudden-ends.jsonl"
+        text = path.read_text(encoding="utf-8") if path.exists() else ""
+        return [json.loads(line) for line in text.splitlines()]
 
     @property
     def ledger_file(self) -> Path:

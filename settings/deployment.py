@@ -17,6 +17,10 @@ DAY = 24
 MOST_HOURS = 720
 """Most hours of a provisioned throughput: thirty days."""
 
+LONGEST_TESTS = 840
+"""Most seconds that all smoke tests of a deployment may take together: one call of the function
+that asks them, which Lambda ends after 15 minutes, and a minute for what else it does."""
+
 _WAYS = {"on_demand": "on-demand", "provisioned": "provisioned"}
 """The kinds by the words of the catalogue."""
 
@@ -89,7 +93,8 @@ class Deployment(Section):
     """Whether provisioned throughput may be paid for longer than a day. `hours` above 24 need
     true."""
     smoke_tests: Annotated[tuple[SmokeTest, ...], Field(strict=False, max_length=10)] = ()
-    """Questions to the model when it is deployed, from the service subnets; none for none."""
+    """Questions to the model when it is deployed, from the service subnets; none for none. Their
+    `max_seconds` together are at most 840."""
 
     @property
     def wanted(self) -> bool:
@@ -107,6 +112,15 @@ class Deployment(Section):
         return self
 
     def _problems(self) -> Iterator[Problem]:
+        seconds = sum(test.max_seconds for test in self.smoke_tests)
+        if seconds > LONGEST_TESTS:
+            yield Problem(
+                "smoke-tests-too-long",
+                f"the tests may take {seconds} seconds together, and are asked in one go",
+                f"at most {LONGEST_TESTS} seconds, the max_seconds of all tests together",
+                "ask fewer questions, or lower max_seconds",
+                ("smoke_tests",),
+            )
         if self.kind == "on_demand":
             for name in ("model_units", "commitment", "hours"):
                 if name in self.model_fields_set and getattr(self, name) is not None:

@@ -239,7 +239,9 @@ class People(Section):
     readers: SomePrincipals
     """Who may read data sets and the results of jobs."""
     invokers: Principals = ()
-    """Who may call the finished models."""
+    """Who may call the finished models: the model key lets them, with permissions of their own.
+    With `inference.enabled` they may take the role besides that asks models in private, with
+    `finetune try`."""
     administrators: SomePrincipals
     """Who may administer the bucket and delete what is in it. They read no data."""
 

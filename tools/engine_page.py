@@ -105,7 +105,9 @@ def render_engine() -> str:
         "## What the follower does next about a row\n",
         "Columns: the job in Bedrock, if it carries our owner tags. It looks, does one thing, and",
         "looks again, until there is nothing to do. Both policies are `delete-model` here and the",
-        "successor is complete; all times of grace are over.\n",
+        "successor is complete; all times of grace are over. Where the environment has a",
+        "[follow-up](follow-up.md), it is started for a completed job once, where else the step",
+        "would be to settle or to wait.\n",
     ]
     for place in Place:
         parts += [f"### {place.value}: {_meaning(place)}\n", _steps(place), ""]

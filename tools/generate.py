@@ -11,7 +11,9 @@ from pathlib import Path
 from settings.models_page import render_models
 from settings.reference import render_reference
 from settings.schema import render_schema
+from tools.deployments_page import render_deployments
 from tools.engine_page import render_engine
+from tools.follow_up_page import render_follow_up
 from tools.generate_docs import DOCUMENTS
 from tools.iam_decisions_page import render_decisions
 
@@ -22,6 +24,8 @@ GENERATED: Mapping[str, Callable[[], str]] = {
     "docs/settings.md": render_reference,
     "docs/models.md": render_models,
     "docs/engine.md": render_engine,
+    "docs/deployments.md": render_deployments,
+    "docs/follow-up.md": render_follow_up,
     "docs/iam-decisions.md": render_decisions,
     **DOCUMENTS,
 }

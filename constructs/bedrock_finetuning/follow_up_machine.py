@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -135,7 +136,9 @@ class FollowUpMachine(Construct):
             state_machine_name=names.follow_up,
             state_machine_type="STANDARD",
             role_arn=role.role_arn,
-            definition_string=stack.to_json_string(definition),
+            # Not by the CDK, which leaves out what is null: JSONata refuses a variable without a
+            # value.
+            definition_string=json.dumps(definition),
             encryption_configuration=sfn.CfnStateMachine.EncryptionConfigurationProperty(
                 type="CUSTOMER_MANAGED_KMS_KEY",
                 kms_key_id=key.key_arn,

@@ -44,7 +44,9 @@ def shown(line: Line) -> str:
     """A line's amount for a table: dollars, nothing, or that it is unknown."""
     if line.dollars is None:
         return "unknown"
-    return "-" if line.dollars == 0 else money(line.dollars)
+    if line.dollars == 0:
+        return "nothing"
+    return "< $0.01" if line.dollars < 0.01 else money(line.dollars)
 
 
 def _throughput(thing: Thing, prices: Prices) -> Line:

@@ -138,8 +138,8 @@ def _thing(scene: Scene, thing: Thing, stacks: Mapping[str, Judged]) -> Judged:
         return Judged(
             thing=thing,
             fate=Fate.KEPT,
-            why=f"KMS deletes it by itself at {thing.details.get('gone_at', 'its time')}",
-            stays="it goes by itself",
+            why=f"KMS deletes it by itself on {thing.details.get('gone_at', 'its day')[:10]}",
+            stays="nothing is to be done",
         )
     if thing.kind in DATA:
         return _data(scene, thing)
@@ -390,7 +390,7 @@ def _forgotten(thing: Thing, why: str, *, scene: Scene | None = None) -> Judged:
     if not stays and thing.kind in _BY_HAND:
         stays = _BY_HAND[thing.kind]
     if not stays and _is_committed(thing, scene):
-        stays = f"AWS deletes it only after its commitment: {thing.details['committed_until']}"
+        stays = f"AWS deletes it only after its commitment, {thing.details['committed_until']}"
     return Judged(thing=thing, fate=Fate.FORGOTTEN, why=why, stays=stays)
 
 

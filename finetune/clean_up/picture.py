@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from finetune.clean_up import bill
 from finetune.clean_up.survey import Entry, Survey
-from finetune.clean_up.things import Fate, Kind
+from finetune.clean_up.things import Fate, Judged, Kind
 from settings.cost import money
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def age(created: datetime | None, *, now: datetime | None = None) -> str:
 
 
 def table(entries: Sequence[Entry], *, fate: Fate) -> Table:
-    """A table of the things of one fate, which fits into 100 columns."""
+    """A table of the things of one fate, which fits into 100 columns: names are not cut."""
     from rich import box  # noqa: PLC0415 slow to load
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -46,21 +46,29 @@ def table(entries: Sequence[Entry], *, fate: Fate) -> Table:
         title_style="bold red" if fate is Fate.FORGOTTEN else "bold",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
-        expand=False,
+        expand=True,
     )
-    drawn.add_column("what", no_wrap=True)
-    drawn.add_column("name", overflow="fold", ratio=5)
+    drawn.add_column("what", no_wrap=True, width=22)
+    drawn.add_column("name, and why", overflow="fold", ratio=1)
     drawn.add_column("age", justify="right", no_wrap=True)
     drawn.add_column("a month", justify="right", no_wrap=True)
-    drawn.add_column("why", ratio=4)
     for entry in entries:
-        thing = entry.judged.thing
-        why = entry.judged.why + (f" ({entry.judged.stays})" if entry.judged.stays else "")
+        judged = entry.judged
+        cell = Text(judged.thing.name)
+        cell.append(f"\n{why(judged)}", style="dim")
+        amount = bill.shown(entry.cost)
         drawn.add_row(
-            thing.kind.value, Text(thing.name), age(thing.created), bill.shown(entry.cost),
-            Text(why),
-        )  # fmt: skip
+            judged.thing.kind.value,
+            cell,
+            age(judged.thing.created),
+            Text(amount, style="bold red" if (entry.cost.dollars or 0) >= 100 else ""),
+        )
     return drawn
+
+
+def why(judged: Judged) -> str:
+    """Why something is in use, kept or forgotten, and why it stays, if it does."""
+    return judged.why + (f"; {judged.stays}" if judged.stays else "")
 
 
 def grouped(entries: Sequence[Entry]) -> Iterator[str]:

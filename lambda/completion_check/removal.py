@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from customization.events import Follow, IsCompleteResult, RequestType, ResourceEvent
 from customization.identity import ENVIRONMENT_TAG, JOB_TAG
 from deployments import seen
@@ -44,10 +46,20 @@ class Removal:
         self.logger.info("to be removed", extra={"left": len(left), "early": early})
         if not left and not early:
             return {"IsComplete": True}
-        self.functions().invoke(
-            FunctionName=self.deployer, InvocationType="Event", Payload=b'{"Wake": "removal"}'
-        )
+        self._wake()
         return {"IsComplete": False}
+
+    def _wake(self) -> None:
+        """Have the deployer look now; it looks by itself every few minutes, so nothing hangs on it.
+
+        botocore's own errors are named by their class: some quote the arguments of the call.
+        """
+        try:
+            self.functions().invoke(
+                FunctionName=self.deployer, InvocationType="Event", Payload=b'{"Wake": "removal"}'
+            )
+        except (BotoCoreError, ClientError) as error:
+            self.logger.warning("the deployer was not woken", extra={"error": type(error).__name__})
 
     def _is_left(self, name: str, *, event: ResourceEvent) -> bool:
         for kind in Kind:

@@ -380,7 +380,9 @@ class Sweep:
             return Successor.NONE
         found = self.table.read(current)
         if found is None:
-            return Successor.NONE
+            # A row that a restored table has lost: what it replaced serves on.
+            ours = is_deployment_name(name=current, environment=self.environment)
+            return Successor.PENDING if ours else Successor.NONE
         served = found.active_at is not None and found.deleted_at is None
         return Successor.SERVES if served else Successor.PENDING
 

@@ -216,8 +216,19 @@ class Row:
         return _whole_seconds(max(commitment_ends, asked))
 
     def may_be_made(self, *, now: datetime) -> bool:
-        """Return whether a call that began may still have Bedrock make it."""
-        return self.creating_at is not None and now - self.creating_at <= CREATION_GRACE
+        """Return whether a call that began may still have Bedrock make it.
+
+        Not when one has answered: the others have its token, and are answered with what it made.
+        """
+        until = self.may_be_made_until
+        return until is not None and now <= until
+
+    @property
+    def may_be_made_until(self) -> datetime | None:
+        """Until when a call that began may still have Bedrock make it; None when none may."""
+        if self.creating_at is None or self.arn is not None:
+            return None
+        return self.creating_at + CREATION_GRACE
 
 
 def _whole_seconds(moment: datetime) -> datetime:

@@ -135,7 +135,7 @@ def _end(row: Row, sight: Sight) -> Step | None:
         return _remove(sight, why="its end came")
     if row.state.is_over or row.deleted_at is not None:
         return None
-    if row.arn is None and row.may_be_made(now=sight.now):
+    if row.may_be_made(now=sight.now):
         return Step(act=Act.WAIT, why="its end came, and a creation may be under way")
     return Step(act=Act.RECORD, state=RowState.ENDED, why="its end came, and Bedrock has none")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +15,12 @@ MOST_PROMPT: Final = 20_000
 """Most characters of a question."""
 MOST_SECONDS: Final = 120
 """Longest time for one answer."""
+
+SERVED: Final = re.compile(
+    r"arn:[a-z-]+:bedrock:[a-z0-9-]+:[0-9]{12}:(custom-model-deployment|provisioned-model)/[a-z0-9]{12}",
+    re.ASCII,
+)
+"""The ARN of what serves a custom model; whose it may be, the invoker's policy says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +46,12 @@ class SmokeTests:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """A person's question to the model of a job."""
+    """A person's question to the model of a job; `model` names one of several that serve it."""
 
     job_name: str
     prompt: str = field(repr=False)
     max_tokens: int
+    model: str | None = None
 
 
 def parse(event: object) -> SmokeTests | Trial:
@@ -61,6 +69,7 @@ def parse(event: object) -> SmokeTests | Trial:
             job_name=_text(asked, "job_name", most=63),
             prompt=_text(asked, "prompt", most=MOST_PROMPT),
             max_tokens=_whole(asked, "max_tokens", default=512, most=MOST_TOKENS),
+            model=_served(asked),
         )
     raise EventError("the event must hold SmokeTest or Try, a JSON object")
 
@@ -86,6 +95,16 @@ def _tests(asked: Mapping[str, Any]) -> tuple[SmokeTest, ...]:
             )
         )
     return tuple(found)
+
+
+def _served(asked: Mapping[str, Any]) -> str | None:
+    """Return the ARN of what serves a model, None where none is named."""
+    if asked.get("model") is None:
+        return None
+    arn = _text(asked, "model", most=2048)
+    if not SERVED.fullmatch(arn):
+        raise EventError("model must be the ARN of a model deployment or a provisioned model")
+    return arn
 
 
 def _text(values: Mapping[str, Any], name: str, *, most: int) -> str:

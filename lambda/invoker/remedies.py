@@ -5,7 +5,6 @@ https://docs.aws.amazon.com/bedrock/latest/userguide/troubleshooting-api-error-c
 
 from typing import Final
 
-from customization import remedies
 from customization.remedies import Remedy
 
 REMEDIES: Final[tuple[Remedy, ...]] = (
@@ -37,6 +36,14 @@ REMEDIES: Final[tuple[Remedy, ...]] = (
         words=("throttling",),
         cause="more questions in a minute than the quotas of this kind of deployment allow",
         action="try again in a minute; provisioned throughput takes more",
+    ),
+    *(
+        Remedy(
+            words=(word,),
+            cause="Bedrock itself has trouble",
+            action="try again in a few minutes",
+        )
+        for word in ("serviceunavailable", "internalserver")
     ),
     Remedy(
         words=("resourcenotfound",),
@@ -71,5 +78,8 @@ def advice(text: str) -> str:
     """Return the likely cause and remedy of an error text (code and message)."""
     known = next((remedy for remedy in REMEDIES if remedy.tells(text)), None)
     if known is None:
-        return remedies.advice(text)
+        return (
+            "see https://docs.aws.amazon.com/bedrock/latest/userguide/"
+            "troubleshooting-api-error-codes.html"
+        )
     return f"likely cause: {known.cause}; remedy: {known.action}"

@@ -29,8 +29,11 @@ class Tried(TypedDict):
 
 
 def run(asked: Trial, *, table: DeploymentTable, model: Callable[[str], Model]) -> Tried:
-    """Ask the newest active deployment of a job; raises InvocationError when it has none."""
-    arn = _served(table, job_name=asked.job_name)
+    """Ask the newest active deployment of a job, or the one that is named.
+
+    Raises InvocationError when the job has none.
+    """
+    arn = asked.model or _served(table, job_name=asked.job_name)
     answer = model(arn).ask(asked.prompt, max_tokens=asked.max_tokens)
     return {
         "text": answer.text,

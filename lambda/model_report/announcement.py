@@ -115,7 +115,8 @@ def _sentences(order: Order) -> Iterator[str]:
     """Say what stands, step by step."""
     collected = order.collected
     if collected is not None:
-        yield from collected["verdicts"] or ["nothing stands out in its curves"]
+        quiet = "nothing stands out in its curves" if collected["curves"] else "it left no metrics"
+        yield from collected["verdicts"] or [quiet]
         if collected["best_step"] is not None:
             yield f"its best step was {collected['best_step']}"
     if order.reported is not None:

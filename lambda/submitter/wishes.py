@@ -20,7 +20,7 @@ from customization.events import Follow, OnEventResult, RequestType, ResourceEve
 from customization.table import When
 from deployments.errors import WishError
 from deployments.naming import is_deployment_name
-from deployments.rows import CREATION_GRACE, OF_AN_ATTEMPT, Row, RowState
+from deployments.rows import OF_AN_ATTEMPT, Row, RowState
 from deployments.wish import Wish
 
 if TYPE_CHECKING:
@@ -232,14 +232,15 @@ class Wishes:
     def _leaving(self, name: str, names: list[str]) -> OnEventResult:
         """Answer what has to be gone, and until when a creation may still be under way."""
         rows = [self.table.read(each) for each in names]
-        begun = [row.creating_at for row in rows if row is not None and row.creating_at]
+        times = [row.may_be_made_until for row in rows if row is not None]
+        begun = [time for time in times if time is not None]
         answer: OnEventResult = {
             "PhysicalResourceId": name,
             "Follow": Follow.JOB,
             "Jobs": names,
         }
         if begun:
-            answer["NotBefore"] = (max(begun) + CREATION_GRACE).isoformat()
+            answer["NotBefore"] = max(begun).isoformat()
         return answer
 
     @property

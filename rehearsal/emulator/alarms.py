@@ -132,19 +132,16 @@ def _observed(alarm: dict[str, Any], since: float) -> float | None:
             stat=alarm.get("ExtendedStatistic") or alarm.get("Statistic", "Average"),
             since=since,
         )
-    values: dict[str, float] = {}
+    values: dict[str, float | None] = {}
     for query in queries:
         if "MetricName" in query:
-            value = _statistic(
+            values[query["Id"]] = _statistic(
                 namespace=query["Namespace"],
                 metric=query["MetricName"],
                 dimensions=query["Dimensions"],
                 stat=query["Stat"],
                 since=since,
             )
-            if value is None:
-                return None
-            values[query["Id"]] = value
     expression = next(query["Expression"] for query in queries if "Expression" in query)
     return metric_math.evaluate(expression, values)
 

@@ -80,8 +80,13 @@ class Options:
 
     @property
     def sudden_end_file(self) -> Path:
-        """JSON: the `function` that is ended at its `call`th call; may be absent."""
+        """JSON: the `functions` that are ended in their work; see sudden_ends.py; may be absent."""
         return self.state / "sudden-end"
+
+    @property
+    def sudden_ends_log(self) -> Path:
+        """JSON lines: which invocation was ended at which call, or came to its end after all."""
+        return self.state / "sudden-ends.jsonl"
 
     @property
     def interface_pace_file(self) -> Path:

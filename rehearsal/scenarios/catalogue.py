@@ -14,6 +14,9 @@ from rehearsal.scenarios import (
     network_changes,
     queueing,
     rollbacks,
+    serving,
+    serving_ends,
+    sudden_ends,
 )
 from rehearsal.scenarios.stage import Jobs, Stage
 from rehearsal.toolkit import Assembly
@@ -31,6 +34,8 @@ class Scenario:
     """Jobs of the settings it begins with."""
     play: Callable[[Stage, Assembly], None]
     """Raises RehearsalError when something is not as it should be."""
+    serves: bool = False
+    """Whether it deploys models: then the settings enable inference."""
     refusals: Sequence[re.Pattern[str]] = ()
     """What is refused in it on purpose; every pattern must be met, and nothing else be refused."""
 
@@ -86,8 +91,53 @@ SCENARIOS = (
         jobs=methods.JOBS,
         play=methods.methods,
     ),
+    Scenario(
+        name="on-demand",
+        says="a model is deployed on demand, tested and asked; the same role elsewhere is denied",
+        jobs=serving.ON_DEMAND,
+        play=serving.on_demand,
+        serves=True,
+        refusals=(serving.DENIED_OUTSIDE,),
+    ),
+    Scenario(
+        name="provisioned",
+        says="throughput is bought after its end is scheduled, tested, asked and given back",
+        jobs=serving.PROVISIONED,
+        play=serving.provisioned,
+        serves=True,
+    ),
+    Scenario(
+        name="throughput-ends",
+        says="throughput goes at its end although its stack cannot take it away",
+        jobs=serving_ends.JOBS,
+        play=serving_ends.ends_by_its_schedule,
+        serves=True,
+        refusals=serving_ends.BROKEN_REMOVAL,
+    ),
+    Scenario(
+        name="schedule-lost",
+        says="throughput whose schedule somebody deleted goes at its end all the same",
+        jobs=serving_ends.JOBS,
+        play=serving_ends.ends_without_its_schedule,
+        serves=True,
+    ),
+    Scenario(
+        name="replaced-deployment",
+        says="new data: the old deployment serves until the new one does",
+        jobs=serving.REPLACED,
+        play=serving.replaced,
+        serves=True,
+        refusals=(serving.STILL_IN_USE,),
+    ),
+    Scenario(
+        name="sudden-ends",
+        says="every function of the follow-up, ended at each of its calls, comes to the same end",
+        jobs=sudden_ends.JOBS,
+        play=sudden_ends.sudden_ends,
+        serves=True,
+    ),
 )
-"""All of them, in the order of `--list` and of `all`."""
+"""All of them, in the order of `--list` and of `all`; those that serve models come last."""
 
 
 def named(name: str) -> tuple[Scenario, ...]:

@@ -62,6 +62,7 @@ def play(
     """
     stage = Stage.prepare(session=session, settings=settings, config=config, narration=narration)
     first = scenarios[0]
+    stage.serves = first.serves
     stage.write_settings(first.jobs)
     session.set_pace(USUAL_PACE)
     client, assembly = main_scenario.prepare(
@@ -79,6 +80,13 @@ def play(
         stage.push_data()
     played = []
     for scenario in scenarios:
+        if scenario.serves and not stage.serves:
+            stage.serves = True
+            assembly = stage.synthesise(scenario.jobs)
+            shared, _ = main_scenario.split(assembly, settings)
+            with narration.step("cdk deploy: inference enabled"):
+                session.toolkit.deploy(client=client, assembly=assembly, stacks=shared)
+            stage.deployed = {stack: assembly.template(stack) for stack in shared}
         began = time.monotonic()
         with narration.step(scenario.name):
             _play(
@@ -106,6 +114,7 @@ def _play(*, scenario: Scenario, stage: Stage, assembly: Assembly) -> None:
             name for name in stage.jobs() if stage.status(name) in ("InProgress", "Stopping")
         ]
         left["models"], left["interfaces"] = stage.models(), stage.interfaces()
+        left["deployments"] = [*stage.deployments(), *stage.throughputs()]
         return not any(left.values())
 
     # Interfaces go a moment after their job has ended.

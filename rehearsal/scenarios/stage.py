@@ -59,6 +59,10 @@ class Stage:
     original: Mapping[str, Any]
     """The settings file as it was."""
     narration: Narration
+    ahead: float = 0.0
+    """Seconds that the account's time is ahead of this machine's."""
+    serves: bool = False
+    """Whether the settings enable inference."""
     assemblies: int = 0
     deployed: dict[str, Template] = field(default_factory=dict)
     """Templates of the stacks that all jobs share, as they were applied last."""
@@ -116,6 +120,8 @@ class Stage:
             name: {**copy.deepcopy(usual), **changes} for name, changes in jobs.items()
         }
         values["network"]["training_zones"] = list(zones)
+        if self.serves:
+            values["inference"] = {"enabled": True}
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     def synthesise(self, jobs: Jobs, *, zones: Sequence[str] = ZONES) -> Assembly:
@@ -207,6 +213,13 @@ class Stage:
         outputs = main_scenario.outputs(self.client, self.stack("engine"))
         return Listener(client=self.client, topic_arn=outputs["JobTopicArn"])
 
+    # Time
+
+    def later(self, seconds: float) -> None:
+        """Let time pass at once in the account: in Bedrock, Scheduler and the functions."""
+        self.ahead += seconds
+        self.session.move_clock(self.ahead)
+
     # Looking
 
     def until(self, what: str, look: Callable[[], bool], *, timeout: float = TIMEOUT) -> None:
@@ -249,6 +262,36 @@ class Stage:
         pages = self.service("bedrock").get_paginator("list_custom_models").paginate()
         return [model["modelName"] for page in pages for model in page["modelSummaries"]]
 
+    def deployments(self) -> dict[str, str]:
+        """Status of each custom model deployment, by name."""
+        answer = self.service("bedrock").list_custom_model_deployments()
+        return {
+            each["customModelDeploymentName"]: each["status"]
+            for each in answer["modelDeploymentSummaries"]
+        }
+
+    def throughputs(self) -> dict[str, str]:
+        """Status of each provisioned throughput, by name."""
+        answer = self.service("bedrock").list_provisioned_model_throughputs()
+        return {
+            each["provisionedModelName"]: each["status"]
+            for each in answer["provisionedModelSummaries"]
+        }
+
+    def schedules(self) -> list[str]:
+        """Names of the environment's one-time schedules."""
+        group = self.stack("").removesuffix("-")
+        answer = self.service("scheduler").list_schedules(GroupName=group)
+        return [each["Name"] for each in answer["Schedules"]]
+
+    def executions(self, status: str) -> list[str]:
+        """Names of the follow-up's executions of a status."""
+        machines = self.service("stepfunctions")
+        region, account = self.client.region, self.client.account
+        arn = f"arn:aws:states:{region}:{account}:stateMachine:{self.stack('follow-up')}"
+        answer = machines.list_executions(stateMachineArn=arn, statusFilter=status)
+        return [each["name"] for each in answer["executions"]]
+
     def delete_model(self, name: str) -> None:
         """Delete a model that its policy keeps, as a person would."""
         self.service("bedrock").delete_custom_model(modelIdentifier=name)
@@ -263,6 +306,13 @@ class Stage:
     def row(self, name: str) -> dict[str, str]:
         """What the state table says of a job, empty when it says nothing."""
         table = main_scenario.outputs(self.client, self.stack("engine"))["StateTableName"]
+        return self._row(table, name)
+
+    def deployment_row(self, name: str) -> dict[str, str]:
+        """What the table of deployments says of one, empty when it says nothing."""
+        return self._row(self.stack("deployments"), name)
+
+    def _row(self, table: str, name: str) -> dict[str, str]:
         item = self.service("dynamodb").get_item(
             TableName=table, Key={"Id": {"S": name}}, ConsistentRead=True
         )

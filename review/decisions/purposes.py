@@ -239,10 +239,33 @@ def _of_the_submitters_network(type_: str, name: str) -> Finder:
     return find
 
 
-def _rule(property_: str) -> Finder:
+def _rule(property_: str, but: str | None = None) -> Finder:
     def find(deployment: Deployment) -> Iterator[Resource]:
         rules = deployment.of_type("AWS::Events::Rule")
-        return (rule for rule in rules if rule[property_] is not None)
+        of_the_others = [rule for rule in rules if not (but and str(rule["Name"]).endswith(but))]
+        return (rule for rule in of_the_others if rule[property_] is not None)
+
+    return find
+
+
+def _but(type_: str, property_: str, suffix: str) -> Finder:
+    """Those of a type, without those whose name ends so."""
+
+    def find(deployment: Deployment) -> Iterator[Resource]:
+        for each in deployment.of_type(type_):
+            if not str(each[property_]).endswith(suffix):
+                yield each
+
+    return find
+
+
+def _named(type_: str, property_: str, suffix: str) -> Finder:
+    """Those of a type whose name ends so."""
+
+    def find(deployment: Deployment) -> Iterator[Resource]:
+        for each in deployment.of_type(type_):
+            if str(each[property_]).endswith(suffix):
+                yield each
 
     return find
 
@@ -255,6 +278,8 @@ def _log_group_of(type_: str, property_: str, only: Finder | None = None) -> Fin
     return find
 
 
+_MACHINE: Final = "AWS::StepFunctions::StateMachine"
+
 ROLES: Final[Mapping[str, Finder]] = {
     "customization-role": _customization_role,
     "submitter": _function_role("submitter."),
@@ -262,7 +287,9 @@ ROLES: Final[Mapping[str, Finder]] = {
     "follower": _function_role("follower."),
     "framework-on-event": _function_role("framework.onEvent"),
     "framework-complete": _function_role("framework.isComplete"),
-    "framework-waiter": _role_of("AWS::StepFunctions::StateMachine", "RoleArn"),
+    "framework-waiter": _role_of(
+        _MACHINE, "RoleArn", _but(_MACHINE, "StateMachineName", "-follow-up")
+    ),
     "default-group-closer": _closer,
     "flow-logs-role": _role_of("AWS::EC2::FlowLog", "DeliverLogsPermissionArn"),
     "uploader": _role_named("uploader"),
@@ -270,16 +297,34 @@ ROLES: Final[Mapping[str, Finder]] = {
 }
 """Roles of the templates: who asks, and what is asked for when a role is taken or passed."""
 
+SERVING_ROLES: Final[Mapping[str, Finder]] = {
+    "deployer": _function_role("deployer."),
+    "model-report": _function_role("model_report."),
+    "invoker": _function_role("invoker."),
+    "follow-up": _role_of(_MACHINE, "RoleArn", _named(_MACHINE, "StateMachineName", "-follow-up")),
+    "scheduler": _role_named("scheduler"),
+    "tester": _role_named("tester"),
+}
+"""Roles of an environment that deploys what it trains."""
+
 PURPOSES: Final[Mapping[str, Finder]] = {
     **ROLES,
+    **SERVING_ROLES,
+    "deployments-table": _named("AWS::DynamoDB::Table", "TableName", "-deployments"),
+    "follow-up-machine": _named(_MACHINE, "StateMachineName", "-follow-up"),
+    "deployer-function": _with_handler("deployer."),
+    "invoker-function": _with_handler("invoker."),
+    "model-report-function": _with_handler("model_report."),
+    "runtime-endpoint": _endpoint("bedrock-runtime"),
+    "reap-rule": _named("AWS::Events::Rule", "Name", "-reap"),
     "data-bucket": _data_bucket,
     "log-bucket": _log_bucket,
     "data-key": _data_key,
     "model-key": _model_key,
-    "table": _of_type("AWS::DynamoDB::Table"),
+    "table": _but("AWS::DynamoDB::Table", "TableName", "-deployments"),
     "queue": _of_type("AWS::SQS::Queue"),
     "topic": _of_type("AWS::SNS::Topic"),
-    "state-machine": _of_type("AWS::StepFunctions::StateMachine"),
+    "state-machine": _but(_MACHINE, "StateMachineName", "-follow-up"),
     "submitter-function": _with_handler("submitter."),
     "completion-check-function": _with_handler("completion_check."),
     "follower-function": _with_handler("follower."),
@@ -295,7 +340,7 @@ PURPOSES: Final[Mapping[str, Finder]] = {
     "kms-endpoint": _endpoint("kms"),
     "bedrock-endpoint": _endpoint("bedrock"),
     "job-state-rule": _rule("EventPattern"),
-    "schedule-rule": _rule("ScheduleExpression"),
+    "schedule-rule": _rule("ScheduleExpression", but="-reap"),
     "alarm": _of_type("AWS::CloudWatch::Alarm"),
     "flow-log-group": _log_group_of("AWS::EC2::FlowLog", "LogGroupName"),
     "submitter-log-group": _log_group_of(

@@ -10,7 +10,7 @@ import z3
 
 from review.decisions import purposes
 from review.decisions.document import Kind, Policy
-from review.decisions.request import Principal
+from review.decisions.request import Principal, Who
 from review.decisions.scene import Scene
 from review.proofs import encoding
 from review.proofs.access import hints_of
@@ -20,6 +20,7 @@ from review.proofs.proof import Asking, Proof
 from review.proofs.solver import Hints
 from review.proofs.symbols import Symbols
 from review.rules.environment import environment_of
+from review.rules.roles import of_named_state_machines
 from review.template.deployment import Resource
 
 _READS: Final = ("s3:getobject", "s3:getobjectversion")
@@ -43,6 +44,13 @@ RAISES: Final = (
     "sts:AssumeRole*", "organizations:*",
 )  # fmt: skip
 """Actions by which somebody gets at more than the policies of the day give, or at the traces."""
+
+
+DELIVERS: Final = "logs:PutResourcePolicy"
+"""What Step Functions needs, on `*`, to deliver a state machine's log.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+"""
 
 
 def roles(scene: Scene) -> Iterator[tuple[Resource, Principal]]:
@@ -198,7 +206,13 @@ def data_only_for_its_users(asking: Asking, scene: Scene) -> Iterator[Proof]:
     source, held = _policy_of(scene, "data-bucket")
     users = [
         purposes.resource_for(purpose, scene.deployment).arn
-        for purpose in ("customization-role", "submitter", "uploader", "reader")
+        for purpose in (
+            "customization-role",
+            "submitter",
+            "uploader",
+            "reader",
+            *(["model-report"] if environment_of(scene.deployment).serves else []),
+        )
     ]
     request = asking.symbols()
     yield asking.prove(
@@ -208,8 +222,9 @@ def data_only_for_its_users(asking: Asking, scene: Scene) -> Iterator[Proof]:
         _one_of(request, [*_READS, *_WRITES]),
         request.resource.matches(_object_in(bucket.arn)),
         *(z3.Not(request.arn.equals(each)) for each in users),
-        claim="nobody but a job, the submitter, an uploader and a reader gets at the data, "
-        "whatever else they may",
+        claim="nobody but a job, the submitter, an uploader and a reader"
+        + (", and the report on outputs," if environment_of(scene.deployment).serves else "")
+        + " gets at the data, whatever else they may",
         resource=source,
         path=document_of(held),
         hints=Hints(actions=[*_READS, *_WRITES], resources=[f"{bucket.arn}/some-object"]),
@@ -223,6 +238,10 @@ def models_only_for_their_users(asking: Asking, scene: Scene) -> Iterator[Proof]
     purposes_of = ["customization-role"]
     if environment.submitter_uses_model_key:
         purposes_of.append("submitter")
+    if environment.deployer_uses_model_key:
+        purposes_of.append("deployer")
+    if environment.serves:
+        purposes_of.append("invoker")
     users = [literal(purposes.resource_for(each, scene.deployment).arn) for each in purposes_of]
     users += [_with_star(each) for each in environment.people["invokers"]]
     request = asking.symbols()
@@ -233,14 +252,21 @@ def models_only_for_their_users(asking: Asking, scene: Scene) -> Iterator[Proof]
     direct = z3.BoolVal(False)
     if environment.direct_kms:
         direct = request.arn.matches(users[0])
+    itself = z3.BoolVal(False)
+    if environment.throughput != "none":
+        itself = _bedrock_for_us(request, asking, documented=environment.throughput == "documented")
     yield asking.prove(
         request,
         encoding.allows(request, [held]),
         z3.Not(encoding.denies(request, [held])),
         request.action.equals("kms:decrypt"),
-        z3.Not(z3.And(by_a_user, z3.Or(through_bedrock, direct))),
+        z3.Not(z3.Or(z3.And(by_a_user, z3.Or(through_bedrock, direct)), itself)),
         claim="nobody decrypts a model but a job, the submitter's request and those who may call "
-        "it, each through Bedrock",
+        "it, each through Bedrock"
+        if not environment.serves
+        else "nobody decrypts a model but a job, the submitter's, the deployer's and the invoker's "
+        "requests and people who may call it, each through Bedrock, and Bedrock for this account's "
+        "throughput",
         resource=source,
         path=document_of(held),
         hints=Hints(
@@ -251,10 +277,33 @@ def models_only_for_their_users(asking: Asking, scene: Scene) -> Iterator[Proof]
     )
 
 
+def _bedrock_for_us(request: Symbols, asking: Asking, *, documented: bool) -> z3.BoolRef:
+    """That Bedrock asks in its own name, for a model and for this account.
+
+    As AWS documents it the account is left open: `proofs.no-confused-deputy` tells.
+    """
+    keys = request.key("kms:encryptioncontextkeys")
+    account = request.key("aws:sourceaccount")
+    parts = [
+        request.is_a(Who.SERVICE),
+        request.service.equals("bedrock.amazonaws.com"),
+        keys.given,
+    ]
+    if not documented:
+        parts += [account.given, account.matches(0, literal(asking.account))]
+    return z3.And(*parts)
+
+
 def roles_are_passed_to_bedrock_only(asking: Asking, scene: Scene) -> Iterator[Proof]:
     """A role is handed on to Bedrock only, and only one that Bedrock is there to take."""
     role_of_jobs = purposes.resource_for("customization-role", scene.deployment)
+    environment = environment_of(scene.deployment)
     for resource, principal in roles(scene):
+        passed, service = role_of_jobs.arn, "bedrock.amazonaws.com"
+        words = "the customization role, and to Bedrock only"
+        if environment.serves and resource.ref == environment.role_names["deployer"]:
+            passed, service = environment.roles["scheduler"], "scheduler.amazonaws.com"
+            words = "the scheduler's, and to EventBridge Scheduler only"
         request = asking.symbols()
         to = request.key("iam:passedtoservice")
         yield asking.prove(
@@ -262,15 +311,15 @@ def roles_are_passed_to_bedrock_only(asking: Asking, scene: Scene) -> Iterator[P
             *may(request, principal, actions=[literal("iam:passrole")]),
             z3.Not(
                 z3.And(
-                    request.resource.equals(role_of_jobs.arn),
+                    request.resource.equals(passed),
                     to.given,
-                    to.matches(0, literal("bedrock.amazonaws.com")),
+                    to.matches(0, literal(service)),
                 )
             ),
-            claim=f"{resource} passes no role but the customization role, and to Bedrock only",
+            claim=f"{resource} passes no role but {words}",
             resource=resource,
             principal=principal,
-            hints=_hints(principal, ["iam:passrole"], role_of_jobs.arn),
+            hints=_hints(principal, ["iam:passrole"], passed),
         )
 
 
@@ -278,13 +327,19 @@ def no_role_raises_itself(asking: Asking, scene: Scene) -> Iterator[Proof]:
     """No role of the app changes policies, keys, code or ways of the network."""
     for resource, principal in roles(scene):
         request = asking.symbols()
+        raises = [
+            each
+            for each in RAISES
+            # Step Functions alone takes it, for a state machine that calls functions and a topic.
+            if not (each == DELIVERS and of_named_state_machines(resource))
+        ]
         yield asking.prove(
             request,
-            *may(request, principal, actions=[_with_star(each.lower()) for each in RAISES]),
+            *may(request, principal, actions=[_with_star(each.lower()) for each in raises]),
             claim=f"{resource} changes no policy, key, code or network, and takes no other role",
             resource=resource,
             principal=principal,
-            hints=_hints(principal, [each for each in RAISES if "*" not in each], "*"),
+            hints=_hints(principal, [each for each in raises if "*" not in each], "*"),
         )
 
 

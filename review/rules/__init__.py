@@ -13,8 +13,10 @@ from collections.abc import Iterator
 
 from review.rules import (
     buckets,
+    deployments,
     endpoints,
     flow_logs,
+    follow_up,
     functions,
     groups,
     jobs,
@@ -40,6 +42,8 @@ FAMILIES = (
     functions,
     watching,
     jobs,
+    deployments,
+    follow_up,
     roles,
     retention,
     resources,

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from review.rules.environment import Environment
+from review.rules.environment import SERVING_FUNCTIONS, Environment
 from review.rules.methods import grants_of_methods, grants_to_read_logs, identity
+from review.rules.serving import Serving
 from review.template.policies import Grant, allow, deny
 
 Conditions = Mapping[str, Mapping[str, object]]
@@ -56,10 +57,13 @@ class Design:
         self.job_state_rule = arn("events", f"rule/finetune-{name}-job-state")
         self.follow_rule = arn("events", f"rule/finetune-{name}-follow")
         self.rules = [self.job_state_rule, self.follow_rule]
-        self.alarms = [
-            arn("cloudwatch", f"alarm:finetune-{name}-{each}")
-            for each in ("failed-jobs", "follower")
-        ]
+        alarms = ["failed-jobs", "follower"]
+        self.serves = environment.serves
+        self.serving = Serving(environment)
+        if self.serves:
+            self.rules.append(self.serving.reap_rule)
+            alarms += ["deployer", "follow-up", "throughput-overdue"]
+        self.alarms = [arn("cloudwatch", f"alarm:finetune-{name}-{each}") for each in alarms]
         self.jobs = arn("bedrock", "model-customization-job/*")
         self.models = arn("bedrock", "custom-model/*")
         self.base_models = [
@@ -201,7 +205,103 @@ class Design:
             )
             | self._writes_logs(self._function_logs("default-group")),
         }
+        if self.serves:
+            by_purpose |= self._serving_roles
+            if "tester" in self.names:
+                by_purpose["tester"] = allow("lambda:InvokeFunction", on=self.function("invoker"))
         return {self.names[purpose]: grants for purpose, grants in by_purpose.items()}
+
+    @property
+    def _serving_roles(self) -> dict[str, set[Grant]]:
+        """What those may do who deploy, call, report on and follow up models."""
+
+        def function(purpose: str) -> set[Grant]:
+            return self._writes_logs(self._function_logs(purpose)) | self._keeps_failed_events
+
+        return {
+            "deployer": self.serving.deploys
+            | self.serving.removes
+            | self.serving.schedules_the_end
+            | (
+                self._model_key_through_bedrock
+                if self.environment.deployer_uses_model_key
+                else set()
+            )
+            | allow(
+                "cloudformation:DescribeStackResource",
+                "cloudformation:DescribeStacks",
+                on=self._job_stacks,
+            )
+            | allow(
+                "dynamodb:GetItem",
+                "dynamodb:Scan",
+                "dynamodb:UpdateItem",
+                on=self.environment.deployments_table,
+            )
+            | self._data_key_through_dynamodb
+            | allow("states:StartExecution", on=self.environment.follow_up)
+            | function("deployer"),
+            "model-report": self._reports
+            | allow("bedrock:GetModelCustomizationJob", on=self.jobs)
+            | self._data_key_through_s3("kms:Decrypt", "kms:GenerateDataKey")
+            | allow("dynamodb:GetItem", on=self.table)
+            | self._data_key_through_dynamodb
+            | self._in_the_vpc("model-report")
+            | function("model-report"),
+            "invoker": self.serving.calls
+            | allow("kms:Decrypt", on=self.model_key, when={"StringEquals": self.via("bedrock")})
+            | allow("dynamodb:Scan", on=self.environment.deployments_table)
+            | self._data_key_through_dynamodb
+            | self._in_the_vpc("invoker")
+            | function("invoker"),
+            "follow-up": allow(
+                "lambda:InvokeFunction",
+                on=[self.function(each) for each in SERVING_FUNCTIONS],
+            )
+            | self._announces
+            | self.serving.runs_and_logs,
+            "scheduler": self.serving.gives_back,
+        }
+
+    @cached_property
+    def _reports(self) -> set[Grant]:
+        """Reading what a job put out, and writing beside it; no data set is read."""
+        return self._may_read(OUTPUTS) | allow(
+            "s3:PutObject", on=f"{self.bucket}/{OUTPUTS}", when=self._ours
+        )
+
+    @property
+    def _job_stacks(self) -> str:
+        name = self.environment.name
+        return self.environment.arn("cloudformation", f"stack/finetune-{name}-job-*/*")
+
+    @property
+    def _announces(self) -> set[Grant]:
+        return allow("sns:Publish", on=self.topic) | allow(
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            on=self.data_key,
+            when={"StringEquals": self.via("sns")},
+        )
+
+    def _in_the_vpc(self, purpose: str) -> set[Grant]:
+        """What Lambda needs to attach a function, which its own code may not do.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+        """
+        attach = (
+            "ec2:AssignPrivateIpAddresses",
+            "ec2:CreateNetworkInterface",
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:UnassignPrivateIpAddresses",
+        )
+        return allow(*attach, on="*") | deny(
+            *attach,
+            on="*",
+            when={"ArnEquals": {"lambda:SourceFunctionArn": self.function(purpose)}},
+        )
 
     def _function_logs(self, purpose: str) -> str:
         return f"/aws/lambda/finetune-{self.environment.name}-{purpose}"
@@ -280,14 +380,6 @@ class Design:
     def _submitter(self) -> set[Grant]:
         ours = self.environment.name
         tag = "finetune:environment"
-        attach = (
-            "ec2:AssignPrivateIpAddresses",
-            "ec2:CreateNetworkInterface",
-            "ec2:DeleteNetworkInterface",
-            "ec2:DescribeNetworkInterfaces",
-            "ec2:DescribeSubnets",
-            "ec2:UnassignPrivateIpAddresses",
-        )
         created = [self.jobs, self.models]
         return (
             allow("bedrock:CreateModelCustomizationJob", on=self.base_models)
@@ -320,22 +412,23 @@ class Design:
                 if self.environment.submitter_uses_model_key
                 else set()
             )
-            | allow(*attach, on="*")
-            | deny(
-                *attach,
-                on="*",
-                when={"ArnEquals": {"lambda:SourceFunctionArn": self.function("submitter")}},
-            )
-            | allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self.table)
+            | self._in_the_vpc("submitter")
+            | allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self._submitters_tables)
             | self._data_key_through_dynamodb
             | self._writes_logs(self._function_logs("submitter"))
             | self._keeps_failed_events
         )
 
+    @property
+    def _submitters_tables(self) -> list[str]:
+        """Jobs, and the deployments that are wished for."""
+        return [self.table, *([self.environment.deployments_table] if self.serves else [])]
+
     @cached_property
     def _completion_check(self) -> set[Grant]:
         return (
             allow("bedrock:GetModelCustomizationJob", on=self.jobs)
+            | (self.serving.waits_for_removal if self.serves else set())
             | allow("ec2:DescribeNetworkInterfaces", on="*")
             | self._writes_logs(self._function_logs("completion-check"))
             | self._keeps_failed_events
@@ -357,19 +450,18 @@ class Design:
             | allow(
                 "cloudformation:DescribeStackResource",
                 "cloudformation:DescribeStacks",
-                on=self.environment.arn(
-                    "cloudformation", f"stack/finetune-{self.environment.name}-job-*/*"
-                ),
+                # A model's lineage names the template that its job came from.
+                *(["cloudformation:GetTemplate"] if self.serves else []),
+                on=self._job_stacks,
+            )
+            | (
+                allow("states:StartExecution", on=self.environment.follow_up)
+                if self.serves
+                else set()
             )
             | allow("dynamodb:GetItem", "dynamodb:Scan", "dynamodb:UpdateItem", on=self.table)
             | self._data_key_through_dynamodb
-            | allow("sns:Publish", on=self.topic)
-            | allow(
-                "kms:Decrypt",
-                "kms:GenerateDataKey",
-                on=self.data_key,
-                when={"StringEquals": self.via("sns")},
-            )
+            | self._announces
             | allow("lambda:InvokeFunction", on=self.function("submitter"))
             | self._writes_logs(self._function_logs("follower"))
             | self._keeps_failed_events
@@ -412,6 +504,11 @@ class Design:
                 )
             },
         }  # fmt: skip
+        if self.serves:
+            by_purpose |= {purpose: service("lambda") for purpose in SERVING_FUNCTIONS}
+            by_purpose |= self.serving.trust
+            if "tester" in self.names:
+                by_purpose["tester"] = people("invokers")
         return {self.names[purpose]: grants for purpose, grants in by_purpose.items()}
 
     def _used_by(self, *purposes: str) -> Conditions:
@@ -453,7 +550,9 @@ class Design:
                 by=self.root,
                 on="*",
                 when={
-                    **self._used_by("customization", "uploader", "reader"),
+                    **self._used_by(
+                        "customization", "uploader", "reader", *self._if("model-report")
+                    ),
                     "StringEquals": self.via("s3"),
                 },
             )
@@ -463,7 +562,7 @@ class Design:
                 by=self.root,
                 on="*",
                 when={
-                    **self._used_by("submitter", "follower"),
+                    **self._used_by("submitter", "follower", *self._if(*SERVING_FUNCTIONS)),
                     "StringEquals": self.via("dynamodb"),
                 },
             )
@@ -489,7 +588,12 @@ class Design:
                 on="*",
                 when={
                     **self._used_by(
-                        "submitter", "completion-check", "follower", "on-event", "complete"
+                        "submitter",
+                        "completion-check",
+                        "follower",
+                        "on-event",
+                        "complete",
+                        *self._if(*SERVING_FUNCTIONS),
                     ),
                     "StringEquals": self.via("sqs"),
                 },
@@ -498,7 +602,10 @@ class Design:
                 *read_write,
                 by=self.root,
                 on="*",
-                when={**self._used_by("follower"), "StringEquals": self.via("sns")},
+                when={
+                    **self._used_by("follower", *self._if("follow-up")),
+                    "StringEquals": self.via("sns"),
+                },
             )
             | allow(
                 *read_write,
@@ -530,7 +637,12 @@ class Design:
                 on="*",
                 when=self._in_this_account_from(self.alarms),
             )
+            | (self.serving.data_key_policy if self.serves else set())
         )
+
+    def _if(self, *purposes: str) -> tuple[str, ...]:
+        """Some purposes, where models are deployed and called."""
+        return purposes if self.serves else ()
 
     @cached_property
     def model_key_policy(self) -> set[Grant]:
@@ -556,6 +668,8 @@ class Design:
                     "StringEquals": self.via("bedrock"),
                 },
             )
+        if self.serves:
+            found |= self._served_under_the_model_key
         if self.environment.direct_kms:
             found |= allow(
                 "kms:Decrypt",
@@ -563,6 +677,47 @@ class Design:
                 by=self.root,
                 on="*",
                 when=self._used_by("customization"),
+            )
+        return found
+
+    @property
+    def _served_under_the_model_key(self) -> set[Grant]:
+        """Bedrock decrypts a model for the deployer and the invoker, and to make throughput ready.
+
+        https://docs.aws.amazon.com/nova/latest/userguide/customize-fine-tune-encrypt.html
+        """
+        through_bedrock = {"StringEquals": self.via("bedrock")}
+        found = allow(
+            "kms:Decrypt",
+            by=self.root,
+            on="*",
+            when={**self._used_by("invoker"), **through_bedrock},
+        )
+        if self.environment.deployer_uses_model_key:
+            found |= allow(
+                "kms:CreateGrant",
+                "kms:Decrypt",
+                "kms:DescribeKey",
+                "kms:GenerateDataKey",
+                by=self.root,
+                on="*",
+                when={**self._used_by("deployer"), **through_bedrock},
+            )
+        if self.environment.throughput != "none":
+            of_ours = {"StringEquals": {"aws:SourceAccount": self.environment.account}}
+            found |= allow(
+                "kms:Decrypt",
+                "kms:GenerateDataKey",
+                by="Service:bedrock.amazonaws.com",
+                on="*",
+                when={
+                    "ForAnyValue:StringEquals": {
+                        "kms:EncryptionContextKeys": "aws:bedrock:custom-model"
+                    },
+                    # Without the account it is as AWS documents it, and `keys.not-for-everybody`
+                    # is what finds it.
+                    **(of_ours if self.environment.throughput == "account" else {}),
+                },
             )
         return found
 
@@ -584,7 +739,12 @@ class Design:
         objects = f"{self.bucket}/*"
         sse = "s3:x-amz-server-side-encryption"
         # Administrators list and delete; they do not read.
-        users = [self.roles[each] for each in ("customization", "submitter", "uploader", "reader")]
+        users = [
+            self.roles[each]
+            for each in (
+                "customization", "submitter", "uploader", "reader", *self._if("model-report")
+            )
+        ]  # fmt: skip
         administrators = self.people("administrators")
         found = (
             self._tls_1_2(self.bucket)
@@ -718,12 +878,15 @@ class Design:
             reads = self._trains | grants_to_read_logs(self.environment)
             s3 = through(reads, "customization")
             s3 |= through(self._may_look_for_datasets, "submitter")
+            if self.serves:
+                s3 |= through(self._reports, "model-report")
         else:
             s3 = allow("s3:*", by="*", on="*")
-        return {
+        found = {
             "s3": s3,
             "dynamodb": through(
-                allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self.table), "submitter"
+                allow("dynamodb:GetItem", "dynamodb:UpdateItem", on=self._submitters_tables),
+                "submitter",
             ),
             "kms": allow(
                 "kms:Decrypt",
@@ -747,6 +910,16 @@ class Design:
                 "submitter",
             ),
         }
+        if self.serves:
+            found["dynamodb"] |= through(allow("dynamodb:GetItem", on=self.table), "model-report")
+            found["dynamodb"] |= through(
+                allow("dynamodb:Scan", on=self.environment.deployments_table), "invoker"
+            )
+            found["bedrock"] |= through(
+                allow("bedrock:GetModelCustomizationJob", on=self.jobs), "model-report"
+            )
+            found["bedrock-runtime"] = through(self.serving.called, "invoker")
+        return found
 
 
 _KNOWN: dict[tuple[object, ...], Design] = {}

@@ -188,8 +188,9 @@ def interface_endpoints_are_in_several_zones(deployment: Deployment) -> Iterator
 
 @rule(
     id="endpoints.as-designed",
-    requirement="Endpoints of S3, DynamoDB, KMS and Bedrock, the gateways for all subnets and the"
-    " interfaces in the service subnets, each with a policy of exactly the calls made through it.",
+    requirement="Endpoints of S3, DynamoDB, KMS and Bedrock, and of Bedrock's runtime where models"
+    " are called: the gateways for all subnets and the interfaces in the service subnets, each with"
+    " a policy of exactly the calls made through it.",
     risk="A call that nobody foresaw leaves through an endpoint, or one that is needed fails.",
     remedy="Take the change back, or change the design in review/rules/design.py with it.",
     step="W10",
@@ -197,12 +198,13 @@ def interface_endpoints_are_in_several_zones(deployment: Deployment) -> Iterator
     profile="app",
 )
 def endpoints_are_private_ways_for_these_calls(deployment: Deployment) -> Iterator[Violation]:
-    """Four endpoints, where they must be."""
+    """Four endpoints or five, where they must be."""
     environment = environment_of(deployment)
     design = design_of(environment)
     endpoints = deployment.of_type(ENDPOINT)
     services = sorted(service_of(endpoint) for endpoint in endpoints)
-    if services != ["bedrock", "dynamodb", "kms", "s3"]:
+    runtime = ["bedrock-runtime"] if environment.serves else []
+    if services != ["bedrock", *runtime, "dynamodb", "kms", "s3"]:
         yield of_the_whole(f"endpoints of the services {services}")
     tables = sorted(table.ref for table in deployment.of_type("AWS::EC2::RouteTable"))
     subnets = sorted(subnet.ref for subnet in environment.subnets["service"])

@@ -19,6 +19,7 @@ from review.template.deployment import Deployment, Resource, UnresolvedError
 from review.template.policies import Grant, MalformedPolicyError
 
 JOB: Final = "Custom::BedrockModelCustomizationJob"
+DEPLOYMENT: Final = "Custom::BedrockModelDeployment"
 DEFAULT_GROUP: Final = "Custom::VpcRestrictDefaultSG"
 TAG: Final = "finetune:environment"
 """The tag by which the app finds what is its own."""
@@ -35,6 +36,10 @@ FRAMEWORK: Final = {
     "default-group": "__entrypoint__.handler",
 }
 """Handlers by which the library's functions are known: they have no names of ours."""
+
+SERVING_ROLES: Final = ("deployer", "model-report", "invoker", "follow-up", "scheduler")
+"""The roles of an environment that deploys what it trains; people have one more."""
+SERVING_FUNCTIONS: Final = ("deployer", "invoker", "model-report")
 
 _SLOTS_BITS: Final = 5
 """The VPC's range has 32 equal parts, the lower half for training and the upper for functions."""
@@ -75,6 +80,23 @@ class Environment:
             or MISSING
         )
 
+    @cached_property
+    def serves(self) -> bool:
+        """Whether models are deployed and called here: whether most of what that takes is there."""
+        prefix = f"finetune-{self.name}-"
+        roles = {role.ref for role in self.deployment.of_type("AWS::IAM::Role")}
+        of_type = self.deployment.of_type
+        functions = {function.ref for function in of_type("AWS::Lambda::Function")}
+        signs = [
+            *(f"{prefix}{self.region}-{purpose}" in roles for purpose in SERVING_ROLES),
+            *(f"{prefix}{purpose}" in functions for purpose in SERVING_FUNCTIONS),
+            "bedrock-runtime" in self.endpoints,
+            any(table.arn == self.deployments_table for table in of_type("AWS::DynamoDB::Table")),
+            bool(of_type("AWS::Scheduler::ScheduleGroup")),
+            len(of_type(_MACHINE)) > 1,
+        ]
+        return 2 * sum(signs) > len(signs)
+
     # --- roles and functions
 
     @cached_property
@@ -90,9 +112,13 @@ class Environment:
         names["customization"] = f"AmazonBedrock-{prefix}-customization"
         names["on-event"] = f"{prefix}-framework-on-event"
         names["complete"] = f"{prefix}-framework-complete"
-        machine = first(self.deployment.of_type("AWS::StepFunctions::StateMachine"))
+        machine = self._waiter
         names["waiter"] = _last(machine["RoleArn"]) if machine else MISSING
         names["default-group"] = _last(self._function("default-group", "Role"))
+        if self.serves:
+            names |= {purpose: f"{prefix}-{purpose}" for purpose in SERVING_ROLES}
+            if self._invokers:
+                names["tester"] = f"{prefix}-tester"
         return names
 
     @cached_property
@@ -135,8 +161,28 @@ class Environment:
     @cached_property
     def state_machine(self) -> str:
         """The ARN of the provider framework's state machine."""
-        machine = first(self.deployment.of_type("AWS::StepFunctions::StateMachine"))
-        return machine.arn if machine else MISSING
+        return self._waiter.arn if self._waiter else MISSING
+
+    @cached_property
+    def _waiter(self) -> Resource | None:
+        ours = f"finetune-{self.name}-follow-up"
+        machines = self.deployment.of_type(_MACHINE)
+        return first(each for each in machines if each["StateMachineName"] != ours)
+
+    @property
+    def follow_up(self) -> str:
+        """The ARN of the state machine of what follows a completed job."""
+        return self.arn("states", f"stateMachine:finetune-{self.name}-follow-up")
+
+    @property
+    def schedule_group(self) -> str:
+        """The name of the group of the schedules that give throughput back."""
+        return f"finetune-{self.name}"
+
+    @property
+    def schedules(self) -> str:
+        """The pattern of those schedules' ARNs."""
+        return self.arn("scheduler", f"schedule/{self.schedule_group}/*")
 
     # --- what is stored, and under which key
 
@@ -181,6 +227,11 @@ class Environment:
     def table(self) -> str:
         """The ARN of the table of jobs."""
         return self.arn("dynamodb", f"table/finetune-{self.name}-jobs")
+
+    @property
+    def deployments_table(self) -> str:
+        """The ARN of the table of deployments."""
+        return self.arn("dynamodb", f"table/finetune-{self.name}-deployments")
 
     @cached_property
     def queue(self) -> str:
@@ -247,14 +298,25 @@ class Environment:
         return self.endpoints["s3"].ref if "s3" in self.endpoints else MISSING
 
     @property
+    def runtime_endpoint(self) -> str:
+        """The id of the endpoint through which models are called."""
+        found = self.endpoints.get("bedrock-runtime")
+        return found.ref if found else MISSING
+
+    @property
     def default_group(self) -> str:
         """The id of the VPC's default security group."""
         return f"{self.vpc.ref if self.vpc else MISSING}.DefaultSecurityGroup"
 
     @cached_property
     def groups(self) -> Mapping[str, str]:
-        """Security groups by what uses them: `job`, `functions`, `kms`, `bedrock`."""
+        """Security groups by what uses them: `job`, `functions`, `kms`, `bedrock`.
+
+        Where models are called also `invoker` and `bedrock-runtime`.
+        """
         submitter = self.functions.get("submitter")
+        invoker = self.functions.get("invoker") if self.serves else None
+        services = ["kms", "bedrock", *(["bedrock-runtime"] if self.serves else [])]
         return {
             # The policy of the customization role names it: a job's own word is checked by it.
             "job": _only(
@@ -269,8 +331,13 @@ class Environment:
                 service: _only(self.endpoints[service]["SecurityGroupIds"])
                 if service in self.endpoints
                 else MISSING
-                for service in ("kms", "bedrock")
+                for service in services
             },
+            **(
+                {"invoker": _only(invoker["VpcConfig.SecurityGroupIds"] if invoker else ())}
+                if self.serves
+                else {}
+            ),
         }
 
     # --- who may use it
@@ -283,18 +350,22 @@ class Environment:
             for grant in _grants(policy, "PolicyDocument"):
                 if grant.effect == "Deny" and grant.action == "s3:DeleteObject":
                     administrators.update(_values(grant, "ArnNotLike", "aws:PrincipalArn"))
+        return {
+            "uploaders": self._takers("uploader"),
+            "readers": self._takers("reader"),
+            "invokers": self._invokers,
+            "administrators": tuple(sorted(administrators)),
+        }
+
+    @cached_property
+    def _invokers(self) -> tuple[str, ...]:
         invokers: set[str] = set()
         key = self._keys.get(self.model_key)
         if key is not None:
             for grant in _grants(key, "KeyPolicy"):
                 if grant.effect == "Allow" and grant.action == "kms:Decrypt":
                     invokers.update(_values(grant, "ArnLike", "aws:PrincipalArn"))
-        return {
-            "uploaders": self._takers("uploader"),
-            "readers": self._takers("reader"),
-            "invokers": tuple(sorted(invokers)),
-            "administrators": tuple(sorted(administrators)),
-        }
+        return tuple(sorted(invokers))
 
     def _takers(self, purpose: str) -> tuple[str, ...]:
         found: set[str] = set()
@@ -364,6 +435,30 @@ class Environment:
         return any(grant.resource == self.model_key for grant in self.grants_of("submitter"))
 
     @cached_property
+    def deployer_uses_model_key(self) -> bool:
+        """Whether the deployer may have Bedrock use the model key on its behalf."""
+        return self.serves and any(
+            grant.resource == self.model_key for grant in self.grants_of("deployer")
+        )
+
+    @cached_property
+    def throughput(self) -> str:
+        """For whom Bedrock itself may use the model key while it makes throughput ready.
+
+        `account`, `documented` for anybody, as AWS documents it, or `none`.
+        """
+        key = self._keys.get(self.model_key)
+        found = [
+            grant
+            for grant in (_grants(key, "KeyPolicy") if key is not None and self.serves else ())
+            if grant.principal == "Service:bedrock.amazonaws.com"
+        ]
+        if not found:
+            return "none"
+        held = any(_values(each, "StringEquals", "aws:SourceAccount") for each in found)
+        return "account" if held else "documented"
+
+    @cached_property
     def requires_endpoint(self) -> bool:
         """Whether the data bucket says anything of the endpoint that requests come through."""
         return any(
@@ -397,6 +492,7 @@ class Environment:
         by_group = Counter(
             str(rule["DestinationPrefixListId"])
             for group in self.deployment.of_type("AWS::EC2::SecurityGroup")
+            if group.ref != self.groups.get("invoker")
             for rule in _mappings(group["SecurityGroupEgress"])
             if "DestinationPrefixListId" in rule
         )
@@ -429,8 +525,14 @@ class Environment:
             self.scopes_s3_endpoint,
             self.vpc.ref if self.vpc else None,
             self.s3_endpoint,
+            self.serves,
+            self.runtime_endpoint,
+            self.deployer_uses_model_key,
+            self.throughput,
         )
 
+
+_MACHINE: Final = "AWS::StepFunctions::StateMachine"
 
 _UNREADABLE: Final = (
     UnresolvedError,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from review.rules.design import design_of
-from review.rules.environment import POLICY_TYPES, Environment, environment_of
+from review.rules.environment import MISSING, POLICY_TYPES, Environment, environment_of
 from review.rules.rule import (
     Violation,
     at,
@@ -164,7 +164,8 @@ _SIZES: Final = (
 
 @rule(
     id="functions.as-designed",
-    requirement="Seven functions with their role, place, log group, dead letters and variables.",
+    requirement="Seven functions, and three more where models are deployed, with their role, place,"
+    " log group, dead letters and variables.",
     risk="A function runs with another role, outside the VPC, or loses what failed.",
     remedy="Take the change back.",
     step="W13",
@@ -222,20 +223,30 @@ def _expected_functions(environment: Environment) -> dict[str, dict[str, Any]]:
         }
 
     queue = {"TABLE_NAME": re.escape(f"finetune-{env}-jobs"), "MAX_JOBS_IN_PROGRESS": number}
+    deployments, follow_up, woken = {}, {}, {}
+    if environment.serves:
+        deployments = {"DEPLOYMENTS_TABLE": re.escape(f"finetune-{env}-deployments")}
+        follow_up = {"FOLLOW_UP_STATE_MACHINE": re.escape(environment.follow_up)}
+        woken = {"DEPLOYER_FUNCTION": re.escape(environment.function_ref("deployer"))}
+
+    def in_the_service_subnets(group: str) -> dict[str, Any]:
+        return {
+            "SecurityGroupIds": [environment.groups.get(group, MISSING)],
+            "SubnetIds": [subnet.ref for subnet in environment.subnets["service"]],
+        }
+
     found = {
         environment.function_ref("submitter"): ours(
             "submitter",
-            {**queue, "PROPAGATION_SECONDS": number},
-            VpcConfig={
-                "SecurityGroupIds": [environment.groups["functions"]],
-                "SubnetIds": [subnet.ref for subnet in environment.subnets["service"]],
-            },
+            {**queue, **deployments, "PROPAGATION_SECONDS": number},
+            VpcConfig=in_the_service_subnets("functions"),
         ),
-        environment.function_ref("completion-check"): ours("completion-check", {}),
+        environment.function_ref("completion-check"): ours("completion-check", woken),
         environment.function_ref("follower"): ours(
             "follower",
             {
                 **queue,
+                **follow_up,
                 "TOPIC_ARN": re.escape(environment.topic),
                 "SUBMITTER_FUNCTION": re.escape(environment.function_ref("submitter")),
             },
@@ -271,6 +282,33 @@ def _expected_functions(environment: Environment) -> dict[str, dict[str, Any]]:
             "Role": environment.roles[role],
             "Runtime": NODE,
             **dead_letters,
+        }
+    if environment.serves:
+        whose = {"ENVIRONMENT": re.escape(env)}
+        found |= {
+            environment.function_ref("deployer"): ours(
+                "deployer",
+                {
+                    **whose,
+                    **deployments,
+                    **follow_up,
+                    "DATA_KEY_ARN": re.escape(environment.data_key),
+                    "SCHEDULE_GROUP": re.escape(environment.schedule_group),
+                    "SCHEDULER_ROLE_ARN": re.escape(environment.roles["scheduler"]),
+                },
+            ),
+            environment.function_ref("invoker"): ours(
+                "invoker", {**whose, **deployments}, VpcConfig=in_the_service_subnets("invoker")
+            ),
+            environment.function_ref("model-report"): ours(
+                "model-report",
+                {
+                    **whose,
+                    "BUCKET_NAME": re.escape(environment.data_bucket.rpartition(":")[2]),
+                    "TABLE_NAME": queue["TABLE_NAME"],
+                },
+                VpcConfig=in_the_service_subnets("functions"),
+            ),
         }
     return found
 
@@ -330,13 +368,15 @@ def code_comes_from_the_accounts_own_assets(deployment: Deployment) -> Iterator[
     profile="app",
 )
 def requests_do_not_grow_old(deployment: Deployment) -> Iterator[Violation]:
-    """Seconds, and how often Lambda tries again. The follower is called again anyway."""
+    """Seconds, and how often Lambda tries again. Follower and deployer are called again anyway."""
     environment = environment_of(deployment)
     expected = {
         environment.function_ref("framework-on-event"): (600, 2),
         environment.function_ref("submitter"): (600, 2),
         environment.function_ref("follower"): (60, 0),
     }
+    if environment.serves:
+        expected[environment.function_ref("deployer")] = (60, 0)
     configs = deployment.of_type("AWS::Lambda::EventInvokeConfig")
     of = sorted(str(config["FunctionName"]) for config in configs)
     if of != sorted(expected):
@@ -354,10 +394,18 @@ def requests_do_not_grow_old(deployment: Deployment) -> Iterator[Violation]:
         )
 
 
+def _target(environment: Environment, purpose: str) -> dict[str, Any]:
+    return {
+        "Arn": environment.function_arn(purpose),
+        "DeadLetterConfig": {"Arn": environment.queue},
+        "Id": purpose.title(),
+    }
+
+
 @rule(
     id="functions.follower-called-by-its-rules",
-    requirement="One rule hears of the environment's jobs, the other calls the follower every few"
-    " minutes; nobody else may call it.",
+    requirement="One rule hears of the environment's jobs, another calls the follower every few"
+    " minutes, and one the deployer where there is one; nobody else may call them.",
     risk="Ends of jobs go unheard, or somebody makes up ends of jobs.",
     remedy="Take the change back.",
     step="W14",
@@ -368,7 +416,6 @@ def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> Iterato
     """How often it is called is the settings' to say; an hour is the longest they take."""
     environment = environment_of(deployment)
     design = design_of(environment)
-    follower = environment.function_arn("follower")
     expected: dict[str, dict[str, Any]] = {
         design.job_state_rule: {
             "EventPattern": {
@@ -382,16 +429,21 @@ def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> Iterato
         },
         design.follow_rule: {},
     }
+    targets = {
+        design.job_state_rule: _target(environment, "follower"),
+        design.follow_rule: _target(environment, "follower"),
+    }
+    scheduled_rules = [design.follow_rule]
+    if environment.serves:
+        expected[design.serving.reap_rule] = {}
+        targets[design.serving.reap_rule] = _target(environment, "deployer")
+        scheduled_rules.append(design.serving.reap_rule)
     rules = deployment.of_type("AWS::Events::Rule")
     if sorted(each.arn for each in rules) != sorted(expected):
         yield of_the_whole(f"rules {[each.arn for each in rules]}, expected {sorted(expected)}")
-    target = {
-        "Arn": follower,
-        "DeadLetterConfig": {"Arn": environment.queue},
-        "Id": "Follower",
-    }
     for each in rules:
-        scheduled = each.arn == design.follow_rule
+        scheduled = each.arn in scheduled_rules
+        target = targets.get(each.arn, {})
         yield from unexpected_properties(
             each,
             {**expected.get(each.arn, {}), "Targets": [target]},
@@ -409,7 +461,7 @@ def the_follower_is_called_by_its_rules_alone(deployment: Deployment) -> Iterato
             permission,
             {
                 "Action": "lambda:InvokeFunction",
-                "FunctionName": follower,
+                "FunctionName": targets.get(str(permission["SourceArn"]), {}).get("Arn"),
                 "Principal": "events.amazonaws.com",
                 "SourceAccount": deployment.account,
             },

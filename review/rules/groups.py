@@ -129,8 +129,8 @@ _PRIVATE: Final = re.compile(
 
 @rule(
     id="groups.as-designed",
-    requirement="A job reaches itself, S3 and KMS; functions reach S3, DynamoDB and Bedrock;"
-    " nothing else is open, and no group is shared.",
+    requirement="A job reaches itself, S3 and KMS; functions reach S3, DynamoDB and Bedrock, the"
+    " invoker DynamoDB and Bedrock's runtime; nothing else is open, and no group is shared.",
     risk="A path that nobody needs is open, or one that a job needs is closed.",
     remedy="Take the rule back.",
     step="W9",
@@ -158,14 +158,22 @@ def groups_let_only_these_paths_through(deployment: Deployment) -> Iterator[Viol
         https(functions, "egress", bedrock),
         https(bedrock, "ingress", functions),
     }
+    used = [job, functions, kms, bedrock]
+    if environment.serves:
+        invoker, runtime = (environment.groups[name] for name in ("invoker", "bedrock-runtime"))
+        used += [invoker, runtime]
+        expected |= {
+            https(invoker, "egress", environment.dynamodb_prefix_list),
+            https(invoker, "egress", runtime),
+            https(runtime, "ingress", invoker),
+        }
     found = effective_rules(deployment)
     for each in sorted(found - expected):
         yield _of(deployment, each, f"rule that nothing needs: {_told(each)}")
     for each in sorted(expected - found):
         yield _of(deployment, each, f"rule missing: {_told(each)}")
-    used = {job, functions, kms, bedrock}
-    if MISSING in used or len(used) != 4:
-        yield of_the_whole(f"groups are shared or missing: {job}, {functions}, {kms}, {bedrock}")
+    if MISSING in used or len(set(used)) != len(used):
+        yield of_the_whole(f"groups are shared or missing: {', '.join(used)}")
     for group in deployment.of_type(GROUP):
         if group.ref not in used:
             yield at(group, "a group that nothing uses")

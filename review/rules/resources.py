@@ -7,6 +7,7 @@ from typing import Final
 
 from review.rules.environment import (
     DEFAULT_GROUP,
+    DEPLOYMENT,
     JOB,
     MISSING,
     TAG,
@@ -47,7 +48,10 @@ EXPECTED_TYPES: Final = frozenset(
         "AWS::SQS::Queue",
         "AWS::SQS::QueuePolicy",
         "AWS::StepFunctions::StateMachine",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::Scheduler::ScheduleGroup",
         DEFAULT_GROUP,
+        DEPLOYMENT,
         JOB,
     }
 )
@@ -67,7 +71,9 @@ TAGGED_TYPES: Final = frozenset(
         "AWS::S3::BucketPolicy",
         "AWS::SNS::TopicPolicy",
         "AWS::SQS::QueuePolicy",
+        "AWS::CloudWatch::Dashboard",
         DEFAULT_GROUP,
+        DEPLOYMENT,
         JOB,
     }
 )
@@ -176,11 +182,15 @@ def stacks_wait_for_what_they_use(deployment: Deployment) -> Iterator[Violation]
         # The submitter needs its permissions, and reaches S3 and DynamoDB through the storage's
         # endpoints; no value of these passes.
         "engine": {"access", "storage"},
+        "inference": {"identity", "encryption", "network", "storage", "access", "engine"},
     }
     for stack in sorted(deployment.templates):
         part = stack.removeprefix(prefix)
         # A job runs with the permissions until it ends.
         needed = set(parts) if part.startswith("job-") else waiting.get(part, set())
+        # What removes a deployment goes after the stack that asked for it.
+        if any(each.stack == stack for each in deployment.of_type(DEPLOYMENT)):
+            needed.add("inference")
         for each in sorted(needed):
             if prefix + each not in deployment.dependencies.get(stack, ()):
                 yield of_the_whole(f"{part} does not wait for {each}")
@@ -210,6 +220,14 @@ def outputs_name_what_is_ours(deployment: Deployment) -> Iterator[Violation]:
         "SubmitterFunctionName": environment.function_ref("submitter"),
         "UploaderRoleArn": environment.roles["uploader"],
     }
+    if environment.serves:
+        expected |= {
+            "DeploymentsTableName": f"finetune-{environment.name}-deployments",
+            "FollowUpArn": environment.follow_up,
+            "InvokerFunctionName": environment.function_ref("invoker"),
+        }
+        if "tester" in environment.roles:
+            expected["TesterRoleArn"] = environment.roles["tester"]
     found = {
         name: (stack, value)
         for (stack, name), value in deployment.outputs.items()

@@ -184,6 +184,7 @@ def policies_have_no_wildcards(deployment: Deployment) -> Iterator[Violation]:
                 elif (
                     _everywhere(each)
                     and _SENSITIVE.match(action)
+                    and not (action in _LOG_DELIVERY and _for_state_machines(resource, deployment))
                     and not (action.startswith("kms:") and each.requires("kms:ViaService"))
                 ):
                     yield at(resource, f"{each} allows {action} everywhere", each.path)
@@ -193,9 +194,37 @@ _SENSITIVE: Final = re.compile(
     r"(s3|kms|iam|sts|dynamodb|lambda|secretsmanager|ssm|sns|sqs|states|logs):(?!list|describe)|"
     r"bedrock:(create|delete|invoke|put|stop|tag|update)"
 )
+_LOG_DELIVERY: Final = {
+    "logs:createlogdelivery",
+    "logs:deletelogdelivery",
+    "logs:getlogdelivery",
+    "logs:listlogdeliveries",
+    "logs:putresourcepolicy",
+    "logs:updatelogdelivery",
+}
+"""Actions that know no resource, of which Step Functions needs these to write a log.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
+"""
 _ALL_OF_A_KIND: Final = re.compile(
     r"\*|arn:[^:]*:s3:::\*(/.*)?|arn:[^:]*:(kms|iam):[^:]*:[^:]*:[a-z]+/\*"
 )
+
+
+def _for_state_machines(resource: Resource, deployment: Deployment) -> bool:
+    """Whether a policy is for roles alone that Step Functions takes for state machines it names."""
+    names = {resource.ref} if resource.type == ROLE else set(map(str, many(resource["Roles"])))
+    roles = [role for role in deployment.of_type(ROLE) if role.ref in names]
+    return bool(names) and len(roles) == len(names) and all(map(of_named_state_machines, roles))
+
+
+def of_named_state_machines(role: Resource) -> bool:
+    """Whether Step Functions alone takes a role, for state machines that its trust names."""
+    trusted = _trust(role)
+    return bool(trusted) and all(
+        each.principals == ("Service:states.amazonaws.com",) and each.requires("aws:SourceArn")
+        for each in trusted
+    )
 
 
 def _everywhere(each: Statement) -> bool:

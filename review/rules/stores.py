@@ -8,7 +8,7 @@ from typing import Final
 
 from review.rules.buckets import strangers
 from review.rules.design import design_of
-from review.rules.environment import environment_of
+from review.rules.environment import SERVING_FUNCTIONS, environment_of
 from review.rules.policy_findings import policy_as_designed
 from review.rules.rule import (
     Violation,
@@ -228,7 +228,8 @@ def stores_admit_no_stranger(deployment: Deployment) -> Iterator[Violation]:
 
 @rule(
     id="stores.logs-as-designed",
-    requirement="A log group for each function and for the flow logs, under the data key.",
+    requirement="A log group for each function, for the flow logs and for the follow-up's steps,"
+    " under the data key.",
     risk="A function writes where nobody looks, or makes a group of its own without a key.",
     remedy="Take the change back.",
     step="W14",
@@ -242,6 +243,10 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> Iterator[Violation]:
         f"/aws/lambda/finetune-{environment.name}-{purpose}"
         for purpose in ("submitter", "completion-check", "follower", "framework", "default-group")
     } | {f"/finetune/{environment.name}/flow-logs"}
+    if environment.serves:
+        prefix = f"/aws/lambda/finetune-{environment.name}"
+        expected |= {f"{prefix}-{purpose}" for purpose in SERVING_FUNCTIONS}
+        expected.add(f"/finetune/{environment.name}/follow-up")
     groups = deployment.of_type(LOG_GROUP)
     for name in sorted(expected - {group.ref for group in groups}):
         yield of_the_whole(f"log group missing: {name}")
@@ -260,8 +265,8 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> Iterator[Violation]:
 
 @rule(
     id="stores.table-as-designed",
-    requirement="One table of jobs under the data key, by the job's id, in which only requests"
-    " expire.",
+    requirement="One table of jobs, and one of deployments where there are any, each under the data"
+    " key and by an id, in which only requests expire.",
     risk="Jobs run twice, are forgotten, or are read by somebody else.",
     remedy="Take the change back.",
     standards=KEPT,
@@ -271,9 +276,16 @@ def state_can_be_restored(deployment: Deployment) -> Iterator[Violation]:
     """Only items that say when they expire do: the requests that were seen, and no job."""
     environment = environment_of(deployment)
     tables = deployment.of_type(TABLE)
-    if len(tables) != 1:
-        yield of_the_whole(f"{len(tables)} of {TABLE}, expected 1")
+    expected = [f"finetune-{environment.name}-jobs"]
+    if environment.serves:
+        expected.append(f"finetune-{environment.name}-deployments")
+    if len(tables) != len(expected):
+        yield of_the_whole(f"{len(tables)} of {TABLE}, expected {len(expected)}")
+    named = Counter(str(table["TableName"]) for table in tables)
     for table in tables:
+        name = str(table["TableName"])
+        if name not in expected or named[name] > 1:
+            yield at(table, f"TableName is {name}, expected each of {expected} once", "TableName")
         yield from unexpected_properties(
             table,
             {
@@ -286,10 +298,9 @@ def state_can_be_restored(deployment: Deployment) -> Iterator[Violation]:
                     "SSEEnabled": True,
                     "SSEType": "KMS",
                 },
-                "TableName": f"finetune-{environment.name}-jobs",
                 "TimeToLiveSpecification": {"AttributeName": "ExpiresAt", "Enabled": True},
             },
-            also={"DeletionProtectionEnabled", "Tags"},
+            also={"DeletionProtectionEnabled", "TableName", "Tags"},
         )
 
 

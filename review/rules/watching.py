@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from review.rules.environment import environment_of
+from review.rules.environment import Environment, environment_of
 from review.rules.job_requests import job_requests
 from review.rules.rule import (
     Violation,
@@ -54,8 +54,11 @@ def ends_are_heard(deployment: Deployment) -> Iterator[Violation]:
 
 @rule(
     id="watching.alarms-as-designed",
-    requirement="One alarm on jobs that failed, one on a follower that fails or is not called.",
-    risk="Nobody hears that a job failed, or that nobody hears of anything.",
+    requirement="An alarm on jobs that failed, one on a follower that fails or is not called; where"
+    " models are deployed the same of the deployer, one on throughput past its end and one on what"
+    " follows a job.",
+    risk="Nobody hears that a job failed, that something costs by the hour for ever, or that nobody"
+    " hears of anything.",
     remedy="Take the change back.",
     step="W14",
     standards=LOGGED,
@@ -65,26 +68,12 @@ def failures_raise_an_alarm(deployment: Deployment) -> Iterator[Violation]:
     """Over which time the follower's calls are counted follows from how often it is called."""
     environment = environment_of(deployment)
     env = environment.name
-    follower = environment.function_ref("follower")
-
-    def calls(metric: str) -> dict[str, Any]:
-        return {
-            "Id": metric.lower(),
-            "MetricStat": {
-                "Metric": {
-                    "Dimensions": [{"Name": "FunctionName", "Value": follower}],
-                    "MetricName": metric,
-                    "Namespace": "AWS/Lambda",
-                },
-                "Stat": "Sum",
-            },
-            "ReturnData": False,
-        }
+    of_this_environment = [{"Name": "Environment", "Value": env}]
 
     expected: dict[str, dict[str, Any]] = {
         f"finetune-{env}-failed-jobs": {
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
-            "Dimensions": [{"Name": "Environment", "Value": env}],
+            "Dimensions": of_this_environment,
             "MetricName": "FailedJobs",
             "Namespace": "Finetune",
             "Period": 300,
@@ -92,17 +81,22 @@ def failures_raise_an_alarm(deployment: Deployment) -> Iterator[Violation]:
             # No job ended: no job failed.
             "TreatMissingData": "notBreaching",
         },
-        f"finetune-{env}-follower": {
-            "ComparisonOperator": "LessThanThreshold",
-            "Metrics": [
-                {"Expression": "invocations - errors", "Id": "expr_1", "ReturnData": True},
-                calls("Invocations"),
-                calls("Errors"),
-            ],
-            # Nobody calls it: nobody hears of anything.
-            "TreatMissingData": "breaching",
-        },
+        f"finetune-{env}-follower": _is_called(environment.function_ref("follower")),
     }
+    if environment.serves:
+        expected |= {
+            f"finetune-{env}-throughput-overdue": {
+                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+                "Dimensions": of_this_environment,
+                "MetricName": "ThroughputOverdue",
+                "Namespace": "Finetune",
+                "Period": 300,
+                "Statistic": "Maximum",
+                "TreatMissingData": "notBreaching",
+            },
+            f"finetune-{env}-deployer": _is_called(environment.function_ref("deployer")),
+            f"finetune-{env}-follow-up": _is_followed_up(environment),
+        }
     alarms = deployment.of_type(ALARM)
     names = sorted(alarm.ref for alarm in alarms)
     if names != sorted(expected):
@@ -123,7 +117,10 @@ def failures_raise_an_alarm(deployment: Deployment) -> Iterator[Violation]:
         watched, periods = _without_texts(alarm["Metrics"] or [])
         if watched != metrics:
             yield at(alarm, f"watches {shown(watched)}", "Metrics")
-        if len(set(periods)) > 1 or any(not _is_period(each) for each in periods):
+        rounds = str(alarm["ComparisonOperator"]).startswith("Less")
+        if len(set(periods)) > 1 or not all(
+            _is_rounds(each) if rounds else each == _MINUTES * 60 for each in periods
+        ):
             yield at(alarm, f"counts over {periods} seconds", "Metrics")
 
 
@@ -140,9 +137,73 @@ def _without_texts(metrics: list[dict[str, Any]]) -> tuple[list[dict[str, Any]],
     return watched, periods
 
 
-def _is_period(value: object) -> bool:
+_MINUTES: Final = 5
+"""Over how long is counted what happens now and then."""
+
+
+def _is_rounds(value: object) -> bool:
     """Three rounds of one minute to an hour."""
     return isinstance(value, int) and value % 180 == 0 and 180 <= value <= 3 * 3600
+
+
+def _counted(metric: str, namespace: str, dimension: str, value: str, id_: str) -> dict[str, Any]:
+    return {
+        "Id": id_,
+        "MetricStat": {
+            "Metric": {
+                "Dimensions": [{"Name": dimension, "Value": value}],
+                "MetricName": metric,
+                "Namespace": namespace,
+            },
+            "Stat": "Sum",
+        },
+        "ReturnData": False,
+    }
+
+
+def _is_called(function: str) -> dict[str, Any]:
+    """That a function is called by its schedule, and succeeds."""
+    return {
+        "ComparisonOperator": "LessThanThreshold",
+        "Metrics": [
+            {"Expression": "invocations - errors", "Id": "expr_1", "ReturnData": True},
+            *(
+                _counted(metric, "AWS/Lambda", "FunctionName", function, metric.lower())
+                for metric in ("Invocations", "Errors")
+            ),
+        ],
+        # Nobody calls it: nobody hears of anything.
+        "TreatMissingData": "breaching",
+    }
+
+
+def _is_followed_up(environment: Environment) -> dict[str, Any]:
+    """That no execution of the follow-up and no deployment failed."""
+    metrics = {
+        "failed": "ExecutionsFailed",
+        "aborted": "ExecutionsAborted",
+        "expired": "ExecutionsTimedOut",
+    }
+    machine = environment.follow_up
+    return {
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        "Metrics": [
+            {
+                "Expression": "FILL(failed, 0) + FILL(aborted, 0) + FILL(expired, 0)"
+                " + FILL(deployments, 0)",
+                "Id": "expr_1",
+                "ReturnData": True,
+            },
+            *(
+                _counted(metric, "AWS/States", "StateMachineArn", machine, id_)
+                for id_, metric in metrics.items()
+            ),
+            _counted(
+                "FailedDeployments", "Finetune", "Environment", environment.name, "deployments"
+            ),
+        ],
+        "TreatMissingData": "notBreaching",
+    }
 
 
 @rule(
@@ -158,9 +219,13 @@ def _is_period(value: object) -> bool:
 def the_waiter_calls_the_framework_only(deployment: Deployment) -> Iterator[Violation]:
     """Its states and what they call."""
     environment = environment_of(deployment)
-    machines = deployment.of_type("AWS::StepFunctions::StateMachine")
+    machines = [
+        each
+        for each in deployment.of_type("AWS::StepFunctions::StateMachine")
+        if not (environment.serves and each.arn == environment.follow_up)
+    ]
     if len(machines) != 1:
-        yield of_the_whole(f"{len(machines)} state machines, expected 1")
+        yield of_the_whole(f"{len(machines)} state machines that wait, expected 1")
     first, last = "framework-isComplete-task", "framework-onTimeout-task"
     expected = {
         first: environment.function_arn("framework-is-complete"),

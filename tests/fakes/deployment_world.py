@@ -26,8 +26,17 @@ from deployments.table import DeploymentTable
 from deployments.wish import RESOURCE_TYPE, Wish
 from submitter.handler import patiently
 from submitter.wishes import Wishes
-from tests.fakes.aws import SERVICES, FakeAws, FakeStack, LostError, RefusalError
-from tests.fakes.deployments import GROUP, KEY, ROLE, job_name, plant_job, provisioned, wish
+from tests.fakes.aws import FakeStack, RefusalError
+from tests.fakes.deployments import (
+    BASE_MODEL,
+    GROUP,
+    KEY,
+    ROLE,
+    job_name,
+    plant_job,
+    provisioned,
+    wish,
+)
 from tests.fakes.world import (
     ENDINGS,
     IN_BETWEEN,
@@ -37,6 +46,7 @@ from tests.fakes.world import (
     Flight,
     Stack,
     World,
+    _Hooked,
     _Quiet,
 )
 
@@ -153,22 +163,50 @@ class DeploymentWorld(World):
         """Let somebody else have a deployment of a name that we would take."""
         properties = self._properties(self.random.choice(list(self.stacks)))
         name = Wish.from_properties(properties).name
-        job = self.aws.jobs[properties["JobName"]]
-        if len(self.foreign) >= MOST_FOREIGN or "outputModelArn" not in job:
-            return
-        if name in self.aws.items or any(name == other for _, other, _ in self._things()):
+        taken = name in self.aws.items or any(name == other for _, other, _ in self._things())
+        if len(self.foreign) >= MOST_FOREIGN or taken:
             return
         bedrock = self.aws.bedrock
-        if properties["Kind"] == "on_demand":
-            arn = bedrock.arn(f"custom-model-deployment/foreign{len(self.foreign):05d}")
+        kind = Kind(properties["Kind"])
+        what = "custom-model-deployment" if kind is Kind.ON_DEMAND else "provisioned-model"
+        arn = bedrock.arn(f"{what}/foreign{len(self.foreign):05d}")
+        model = bedrock.arn(f"custom-model/{BASE_MODEL}/foreign00000")
+        base = bedrock.arn(f"foundation-model/{BASE_MODEL}")
+        now = self.aws.now
+        if kind is Kind.ON_DEMAND:
             bedrock.deployments[arn] = {
                 "customModelDeploymentArn": arn,
                 "modelDeploymentName": name,
-                "modelArn": job["outputModelArn"],
-                "createdAt": self.aws.now,
+                "modelArn": model,
+                "createdAt": now,
                 "status": "Active",
             }
-            self.foreign[arn] = copy.deepcopy(bedrock.deployments[arn])
+        else:
+            bedrock.throughputs[arn] = {
+                "provisionedModelArn": arn,
+                "provisionedModelName": name,
+                "modelArn": model,
+                "desiredModelArn": model,
+                "foundationModelArn": base,
+                "modelUnits": 1,
+                "desiredModelUnits": 1,
+                "creationTime": now,
+                "lastModifiedTime": now,
+                "status": "InService",
+            }
+        bedrock.tags[arn] = {"finetune:environment": "prod"}
+        self.foreign[arn] = copy.deepcopy(self._at(arn))
+
+    def _at(self, arn: str) -> dict[str, Any] | None:
+        bedrock = self.aws.bedrock
+        return bedrock.deployments.get(arn) or bedrock.throughputs.get(arn)
+
+    def abandon(self) -> None:
+        """Let a stack at rest be deleted by force: its resource gets no Delete."""
+        stack = self.random.choice(list(self.stacks.values()))
+        if stack.operation is None and stack.physical_id is not None and self.depth == 0:
+            stack.status, stack.physical_id, stack.accepted = "DELETE_COMPLETE", None, []
+            self._publish_stack(stack)
 
     # CloudFormation
 
@@ -220,7 +258,8 @@ class DeploymentWorld(World):
         # The model goes now: what serves it went before.
         left = [name for name in self._of_ours() if name in served]
         others = {each.physical_id for each in self.stacks.values() if each is not stack}
-        if set(left) - others and not self.forgotten & served:
+        # A late Update that never came before may mark the current one as replaced.
+        if set(left) - others and not self.forgotten & served and not self.came_late:
             raise BrokenError(f"{left} outlive the stack that wanted them")
 
     def _keeps(self, stack: Stack, name: str) -> bool:
@@ -313,15 +352,17 @@ class DeploymentWorld(World):
 
     def may_be_unwanted(self, name: str) -> bool:
         """Return whether a row may be marked as unwanted now, as the stacks see it."""
-        if "ActiveAt" not in self.aws.items[name]:
+        if "ActiveAt" not in self.aws.items[name] or name in self.forgotten:
             return True
         for stack in self.stacks.values():
             if name not in stack.accepted or stack.status.startswith(("DELETE", "ROLLBACK")):
                 continue
             if stack.physical_id == name:
                 return False
-            current = self.aws.items.get(str(stack.physical_id), {})
-            if "ActiveAt" not in current and current:
+            last = len(stack.accepted) - 1 - stack.accepted[::-1].index(name)
+            after = {str(stack.physical_id), *stack.accepted[last + 1 :]}
+            rows = [self.aws.items[each] for each in after if each in self.aws.items]
+            if rows and not any("ActiveAt" in row for row in rows):
                 return False
         return True
 
@@ -344,13 +385,15 @@ class DeploymentWorld(World):
 
     def check(self) -> None:
         """Raise BrokenError when an invariant does not hold now."""
-        bedrock = self.aws.bedrock
         for arn, before in self.foreign.items():
-            if bedrock.deployments.get(arn) != before:
+            if self._at(arn) != before:
                 raise BrokenError(f"the foreign deployment {arn} was changed")
-        for name, number in self.purchases.items():
+        for name, row in self.aws.items.items():
+            if row.get("Arn") in self.foreign:
+                raise BrokenError(f"{name} takes a foreign deployment for its own")
+        for attempt, number in self.purchases.items():
             if number > 1:
-                raise BrokenError(f"{name} was bought {number} times")
+                raise BrokenError(f"{attempt} was bought {number} times")
         living = Counter(name for _, name, thing in self._things() if thing["status"] in OURS)
         if living and max(living.values()) > 1:
             raise BrokenError(f"living twice: {living}")
@@ -362,6 +405,8 @@ class DeploymentWorld(World):
         for each in self.aws.bedrock.throughputs.values():
             name = each["provisionedModelName"]
             ends = self.aws.items.get(name, {}).get("EndsAt")
+            if self._is_foreign(each["provisionedModelArn"]):
+                continue
             committed = each.get("commitmentExpirationTime", swept) > swept
             if ends is None or committed or each["status"] == "Creating":
                 continue
@@ -389,7 +434,8 @@ class DeploymentWorld(World):
         self._look_at_rest()
         self.aws.now += timedelta(days=40)
         self._quieten()
-        left = [name for kind, name, _ in self._things() if kind is Kind.PROVISIONED]
+        ours = set(self._of_ours())
+        left = [n for kind, n, _ in self._things() if kind is Kind.PROVISIONED and n in ours]
         if left:
             raise BrokenError(f"{left} outlive all their ends")
         if self.aws.schedules:
@@ -419,7 +465,7 @@ class DeploymentWorld(World):
             committed = thing.get("commitmentExpirationTime", self.aws.now) > self.aws.now
             if row["State"] != "Active" and not committed:
                 raise BrokenError(f"{name} is there and {row['State']}")
-            if row.get("Arn") != arn:
+            if row.get("Arn") != arn and name not in self.forgotten:
                 raise BrokenError(f"{name} was made, and the table has {row.get('Arn')}")
             if row["StackId"] in stuck or committed:
                 continue
@@ -445,7 +491,9 @@ class DeploymentWorld(World):
         job = self.aws.jobs[stack.properties["JobName"]]
         if job["status"] == "Completed" and row["State"] in {"Wanted", "Creating"}:
             raise BrokenError(f"{name} is wanted, its model is there, and it is {row['State']}")
-        if job["status"] in {"Failed", "Stopped"} and row["State"] != "NoModel":
+        # One whose name another one has failed before its job did.
+        over = {"NoModel", "Failed"}
+        if job["status"] in {"Failed", "Stopped"} and row["State"] not in over:
             raise BrokenError(f"{name} has no model and is {row['State']}")
         # Of a late request that never came before nobody can tell that it is late.
         if (
@@ -456,13 +504,10 @@ class DeploymentWorld(World):
             raise BrokenError(f"{name} lives by other hours than its stack's")
 
 
-class _HookedServing(FakeAws):
+class _HookedServing(_Hooked):
     """A fake in which anything may happen before and after each call."""
 
-    def __init__(self, world: DeploymentWorld) -> None:
-        super().__init__()
-        self.world = world
-        self.clients = {service: self.direct(service) for service in SERVICES}
+    world: DeploymentWorld
 
     def before_call(self, operation: str) -> None:
         world = self.world
@@ -482,16 +527,6 @@ class _HookedServing(FakeAws):
             )
             world.log.append(f"  in between ({operation}): {name}")
             ACTIONS[name][1](world)
-
-    def after_call(self, operation: str) -> None:
-        world = self.world
-        if world.depth == 0 or world.faults == 0:
-            return
-        chance = world.random.random()
-        if chance < world.faults / 4:
-            raise CrashError
-        if chance < world.faults / 2:
-            raise LostError
 
     def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
         name = p["Key"]["Id"]["S"]
@@ -541,7 +576,10 @@ ACTIONS: dict[str, tuple[int, Callable[[Any], None]]] = {
     "lose row": (1, DeploymentWorld.lose_row),
     "quota": (2, DeploymentWorld.change_quota),
     "foreign": (2, DeploymentWorld.plant_foreign),
+    "abandon": (1, DeploymentWorld.abandon),
 }
 """What may happen, and how often."""
-DISTURBANCES = frozenset({"late", "lose schedule", "by hand", "lose row", "quota", "foreign"})
+DISTURBANCES = frozenset(
+    {"late", "lose schedule", "by hand", "lose row", "quota", "foreign", "abandon"}
+)
 """What happens in half of the worlds only, each for itself."""

@@ -20,10 +20,12 @@ from unittest import mock
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
+import deployer.handler
 import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
 from customization.errors import CustomizationError
+from tests.fakes import deployment_faults
 from tests.fakes.aws import (
     SERVICES,
     STATE_MACHINE,
@@ -34,7 +36,10 @@ from tests.fakes.aws import (
     client_name,
 )
 from tests.fakes.cloudformation import Resource, sweep
+from tests.fakes.deployments import VARIABLES, WishResource
 
+FUNCTIONS: Final = ("submitter", "completion_check", "follower", "deployer")
+"""The functions of the table."""
 ENGINE: Final = ("submitter", "completion_check", "follower")
 """The functions that make, watch and end jobs."""
 LOST: Final = "no answer"
@@ -89,7 +94,7 @@ class Cell:
 def cells() -> list[Cell]:
     """Return every cell that the calls and the service models ask for."""
     found = []
-    for function in ENGINE:
+    for function in FUNCTIONS:
         for service, operation in EVERY_CALL[function]:
             for error in errors_of(service, operation):
                 found += [
@@ -189,7 +194,7 @@ def _sweep_queue(aws: FakeAws, resource: Resource) -> Callable[[], object]:
     return lambda: sweep(aws)
 
 
-REACHED: Final[dict[tuple[str, str], Callable[[FakeAws, Resource], Callable[[], object]]]] = {
+REACHED: Final[dict[tuple[str, str], Callable[[FakeAws, Any], Callable[[], object]]]] = {
     ("submitter", "CreateModelCustomizationJob"): _create,
     ("submitter", "DeleteCustomModel"): _delete_completed,
     ("submitter", "GetCustomModel"): _create_again,
@@ -214,6 +219,7 @@ REACHED: Final[dict[tuple[str, str], Callable[[FakeAws, Resource], Callable[[], 
     ("follower", "Invoke"): _sweep_queue,
     ("follower", "Publish"): _sweep_end,
     ("follower", "StartExecution"): _sweep_end,
+    **deployment_faults.REACHED,
 }
 """For each call of each function, what leads to it; a call that is missing here fails the table."""
 
@@ -222,6 +228,7 @@ OUTCOMES: Final = {
     "asked again": "the framework asks again in some seconds",
     "next sweep": "the row is left for the next sweep, others are not",
     "sweep failed": "Lambda counts an error, the alarm watches it, and the next sweep does it all",
+    **deployment_faults.OUTCOMES,
 }
 """What may come of a cell, besides the class of an error that is told."""
 
@@ -232,7 +239,9 @@ def outcome(cell: Cell, *, times: int, properties: dict[str, Any]) -> str:
     location = properties["Request"]["trainingDataConfig"]["s3Uri"].removeprefix("s3://")
     bucket, _, key = location.partition("/")
     aws.objects[bucket, key] = {"sha256": properties["DatasetDigest"]}
-    resource = Resource(aws=aws, properties=copy.deepcopy(properties))
+    about_wish = (cell.function, cell.operation) in deployment_faults.REACHED
+    kind = WishResource if about_wish else Resource
+    resource = kind(aws=aws, properties=copy.deepcopy(properties))
     with wired(aws):
         ask = REACHED[cell.function, cell.operation](aws, resource)
         status = dict(EVERY_ERROR[cell.function, cell.operation])[cell.error]
@@ -244,13 +253,18 @@ def outcome(cell: Cell, *, times: int, properties: dict[str, Any]) -> str:
             result = ask()
         except CustomizationError as error:
             word = type(error).__name__
-            if cell.function == "follower":
+            if cell.function in {"follower", "deployer"}:
                 word = "sweep failed"
         else:
             word = _word(result)
+            if word == "done" and isinstance(resource, WishResource):
+                word = deployment_faults.word_of(resource) or word
         assert aws.calls.count(_call(cell)) > before, f"{cell} was not reached"
         aws.faults.clear()
-        _afterwards(aws, resource)
+        if isinstance(resource, WishResource):
+            deployment_faults.afterwards(aws, resource)
+        else:
+            _afterwards(aws, resource)
     return word
 
 
@@ -289,7 +303,7 @@ def _call(cell: Cell) -> tuple[str, str]:
 
 EVERY_ERROR: Final = {
     (function, operation): errors_of(service, operation)
-    for function in ENGINE
+    for function in FUNCTIONS
     for service, operation in EVERY_CALL[function]
 }
 
@@ -302,7 +316,10 @@ def wired(aws: FakeAws) -> Iterator[None]:
         "TOPIC_ARN": "arn:aws:sns:eu-test-1:123456789012:made-topic",
         "SUBMITTER_FUNCTION": "made-submitter",
         "FOLLOW_UP_STATE_MACHINE": STATE_MACHINE,
+        **VARIABLES,
     }
+    submitter.handler.environment.cache_clear()
+    deployer.handler.environment.cache_clear()
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, variables))
         stack.enter_context(mock.patch.object(patience, "jitter", lambda ceiling: ceiling))
@@ -310,10 +327,11 @@ def wired(aws: FakeAws) -> Iterator[None]:
         for service in SERVICES:
             client = mock.Mock(return_value=aws.direct(service))
             stack.enter_context(mock.patch.object(clients, client_name(service), client))
-        for module in ("submitter", "completion_check", "follower"):
+        for module in FUNCTIONS:
             stack.enter_context(mock.patch(f"{module}.handler.now", side_effect=lambda: aws.now))
             stack.enter_context(mock.patch(f"{module}.handler.logger", mock.Mock()))
         stack.enter_context(mock.patch("follower.handler.emit"))
+        stack.enter_context(mock.patch("deployer.handler.emit"))
         yield
 
 
@@ -324,9 +342,9 @@ def render(*, properties: dict[str, Any]) -> str:
         "",
         "Made by `make fault-table` from the calls of the functions and the errors that botocore's",
         "service models list for them. *Before* and *after* the call had its effect; *once*, and",
-        "*always* until somebody gives up. Then all calls work again: in every cell no job is left",
-        "twice and none that nobody wants goes on. A name is the class of the error that the",
-        "stack event shows, with cause and remedy; "
+        "*always* until somebody gives up. Then all calls work again: in every cell no job and no",
+        "deployment is left twice and none that nobody wants goes on. A name is the class of the",
+        "error that the stack event shows, with cause and remedy; "
         + "; ".join(f"*{word}*: {meaning}" for word, meaning in OUTCOMES.items())
         + ".",
         "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -53,20 +54,23 @@ def answer(model, **_):
     seen.append([model.service_model.service_name, model.name])
     return SimpleNamespace(status_code=200), {"ResponseMetadata": {}}
 
-offered = {}
+offered, paged = {}, []
 for service in sorted({service for service, _ in calls}):
-    client = getattr(clients, {"lambda": "functions"}.get(service, service))()
+    name = {"lambda": "functions"}.get(service, service.replace("-", "_"))
+    client = getattr(clients, name)()
     client.meta.events.register("before-call", answer)
     offered[service] = sorted(client.meta.service_model.operation_names)
     for owner, operation in calls:
         if owner == service:
             method = {v: k for k, v in client.meta.method_to_api_mapping.items()}[operation]
+            paged += [operation] if client.can_paginate(method) else []
             shape = client.meta.service_model.operation_model(operation).input_shape
             getattr(client, method)(**least(shape))
 print(json.dumps({
     "callable": callable(handler),
     "seen": seen,
     "offered": offered,
+    "paged": paged,
     "subnets": constraints(CREATE_JOB_SHAPE, "vpcConfig.subnetIds").maximum,
     "outside": sorted({m.__file__ for m in sys.modules.values()
                        if "site-packages" in (getattr(m, "__file__", None) or "")}),
@@ -127,6 +131,21 @@ def test_an_asset_makes_each_of_its_calls_with_nothing_but_itself(
     assert found["subnets"] == 16
     assert found["outside"] == []
     assert sorted(map(tuple, found["seen"])) == sorted(FUNCTIONS[function])
+
+
+def test_a_long_listing_can_be_read_to_its_end(unpacked: dict[str, Path], tmp_path: Path) -> None:
+    """boto3 reads page after page only where botocore's paginators are in the asset."""
+
+    def paged(folder: Path) -> list[str]:
+        ran = probe(folder, "model_report", (("s3", "ListObjectsV2"),))
+        found: list[str] = json.loads(ran.stdout.splitlines()[-1])["paged"]
+        return found
+
+    assert paged(unpacked["model_report"]) == ["ListObjectsV2"]
+    lean = shutil.copytree(unpacked["model_report"], tmp_path / "lean")
+    for file in lean.glob("botocore/data/s3/*/paginators-1.json"):
+        file.unlink()
+    assert paged(lean) == []
 
 
 def test_a_call_outside_the_tables_is_not_possible(unpacked: dict[str, Path]) -> None:
@@ -246,7 +265,9 @@ def test_a_zip_that_is_too_large_is_refused(
         ("botocore/data/endpoints.json", True),
         ("botocore/data/bedrock/2023-04-20/service-2.json.gz", True),
         ("botocore/data/bedrock/2023-04-20/waiters-2.json", False),
-        ("botocore/data/bedrock-runtime/2023-09-30/service-2.json.gz", False),
+        ("botocore/data/bedrock-runtime/2023-09-30/service-2.json.gz", True),
+        ("botocore/data/bedrock-agent/2023-06-05/service-2.json.gz", False),
+        ("botocore/data/s3/2006-03-01/paginators-1.json", True),
         ("botocore/data/s3/2006-03-01/service-2.sdk-extras.json", True),
         ("botocore/__pycache__/client.cpython-311.pyc", False),
         ("boto3/data/s3/2006-03-01/resources-1.json", False),

@@ -18,6 +18,15 @@ from customization.calls import (
 from customization.limits import bedrock_model
 from tests.fakes.aws import FakeAws
 from tests.fakes.cloudformation import Resource, sweep
+from tests.fakes.deployments import (
+    WishResource,
+    deploy,
+    later,
+    plant_job,
+    provisioned,
+    serve,
+    wish,
+)
 from tests.fakes.fault_table import ENGINE
 
 
@@ -55,11 +64,35 @@ def drive_every_path(aws: FakeAws, resource: Resource) -> None:
     sweep(aws)
 
 
+def drive_deployments(aws: FakeAws, wished: WishResource) -> None:
+    plant_job(aws)
+    later(aws, minutes=1)
+    aws.bedrock.serving.model_units = 1
+    for properties in (wish(), provisioned()):
+        wished.physical_id, wished.properties = None, properties
+        wished.create()
+        wished.at_rest()
+        deploy(aws)
+        serve(aws)
+        deploy(aws)
+    wished.update(provisioned(Hours="9"))
+    wished.at_rest("UPDATE_COMPLETE")
+    deploy(aws)
+    wished.delete()
+    wished.is_complete()
+    deploy(aws)
+    wished.gone()
+    later(aws, hours=1)
+    deploy(aws)
+    deploy(aws)
+
+
 def test_the_functions_call_exactly_what_their_tables_hold(
-    aws: FakeAws, resource: Resource
+    aws: FakeAws, resource: Resource, wished: WishResource
 ) -> None:
     drive_every_path(aws, resource)
-    for function in ENGINE:
+    drive_deployments(aws, wished)
+    for function in (*ENGINE, "deployer"):
         assert aws.by_caller[function] == set(EVERY_CALL[function]), function
 
 

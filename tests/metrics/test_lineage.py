@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from customization.request import JobRequest
 from lineage import gather
 from lineage.chain import broken_links
-from lineage.entry import Check, Deployment, Entry, Event, Facts, digest_of, moment
+from lineage.entry import Check, Deployment, Entry, Event, Facts, Trial, digest_of, moment
 from lineage.store import MOST_TRIES, CrowdedRecordError, RecordStore
 from lineage.template import template_of
 from tests.fakes.properties import made
@@ -35,6 +35,7 @@ DEPLOYMENT = Deployment(
     arn="arn:aws:bedrock:eu-test-1:111122223333:provisioned-model/abcdefabcdef",
     until="2026-11-23T20:00:00+00:00",
 )
+TRIAL = Trial(passed=False, tests=3, failed=(2,))
 ANSWER: dict[str, Any] = {
     "jobName": NAME,
     "jobArn": "arn:aws:bedrock:eu-test-1:111122223333:model-customization-job/a.b:0/abc123def456",
@@ -127,7 +128,7 @@ def test_a_templates_digest_is_of_what_it_says_and_not_of_how_it_is_spelled() ->
 
 
 def test_every_entry_comes_back_as_it_was_written(tmp_path: Path) -> None:
-    facts = dataclasses.replace(all_facts(tmp_path), deployment=DEPLOYMENT)
+    facts = dataclasses.replace(all_facts(tmp_path), deployment=DEPLOYMENT, trial=TRIAL)
     entry = Entry(
         schema=1,
         environment="dev",
@@ -281,6 +282,7 @@ def test_the_command_shows_what_a_model_was_made_from(
     facts = all_facts(tmp_path)
     append(store, "a", Event.TRAINED, facts)
     append(store, "b", Event.DEPLOYED, Facts(deployment=DEPLOYMENT))
+    append(store, "c", Event.TRIED, Facts(deployment=DEPLOYMENT, trial=TRIAL))
     aws.calls.clear()
     ended = run("lineage", NAME)
     assert ended.code == 0, ended.err
@@ -299,7 +301,8 @@ def test_the_command_shows_what_a_model_was_made_from(
         "amazon-nova",
         "overfitted",
         DEPLOYMENT.arn,
-        "2 entries, one whole chain",
+        "3 asked, failed 2",
+        "3 entries, one whole chain",
     ):
         assert told in ended.out, told
     assert "PutObject" not in aws.names()

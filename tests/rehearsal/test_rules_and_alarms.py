@@ -237,6 +237,16 @@ def test_arithmetic_over_metrics() -> None:
     assert metric_math.names("a - b * 2") == {"a", "b"}
 
 
+def test_a_metric_without_data_counts_as_what_fills_it() -> None:
+    values = {"a": 7.0, "b": None}
+    assert metric_math.evaluate("a - b", values) is None
+    assert metric_math.evaluate("FILL(a, 0) - FILL(b, 2)", values) == 5
+    assert metric_math.names("FILL(a, 0) + b") == {"a", "b"}
+    for unknown in ("FILL(a, REPEAT)", "FILL(a)", "SUM(a, 0)"):
+        with pytest.raises(metric_math.ExpressionError, match="does not know Call"):
+            metric_math.names(unknown)
+
+
 @pytest.mark.parametrize("expression", ["FILL(a, 0)", "a if b else c", "a >", "a ** b", "a.b"])
 def test_what_is_not_arithmetic_is_refused(expression: str) -> None:
     with pytest.raises(metric_math.ExpressionError):

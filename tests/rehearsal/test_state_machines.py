@@ -329,7 +329,7 @@ def test_encryption_and_logs_are_kept(machine: Machine) -> None:
 def test_a_function_that_is_ended_in_its_work_is_run_again(
     other: Machine, emulator: Emulator
 ) -> None:
-    """The rehearsal's own way to end it: at its second call, before that has any effect."""
+    """The rehearsal's own way to end it: at its first call, then at its second, then at none."""
 
     def change(resources: Document) -> None:
         properties = resources["Machine"]["Properties"]
@@ -342,10 +342,16 @@ def test_a_function_that_is_ended_in_its_work_is_run_again(
 
     assert other.deploy(change).ok
     plan = emulator.state / "sudden-end"
-    plan.write_text(json.dumps({"function": other.name, "call": 2}), encoding="utf-8")
-    found = other.run("ended")
+    plan.write_text(json.dumps({"functions": [other.name], "most": 2}), encoding="utf-8")
+    found = other.run("ended", step="work")
+    plan.unlink()
     assert found["status"] == "SUCCEEDED", found.get("cause")
-    assert not plan.exists()
     history = other.states.get_execution_history(executionArn=found["executionArn"])["events"]
     failed = [event for event in history if event["type"] == "TaskFailed"]
-    assert [event["taskFailedEventDetails"]["error"] for event in failed] == ["Runtime.ExitError"]
+    assert [event["taskFailedEventDetails"]["error"] for event in failed] == [
+        "Runtime.ExitError",
+        "Runtime.ExitError",
+    ]
+    log = (emulator.state / "sudden-ends.jsonl").read_text(encoding="utf-8").splitlines()
+    ends = [json.loads(line) for line in log]
+    assert [(end["calls"], end["ended"]) for end in ends] == [(1, True), (2, True), (3, False)]

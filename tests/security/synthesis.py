@@ -88,6 +88,30 @@ EVERY_METHOD: Final[Mapping[str, Any]] = {
 """Correct settings with a job of each method that is not plain fine-tuning."""
 
 
+WITH_INFERENCE: Final[Mapping[str, Any]] = {
+    **VALUES,
+    "inference": {"enabled": True},
+    "jobs": {
+        "review": {
+            "base_model": "amazon.nova-micro-v1:0:128k",
+            "dataset": "reviews",
+            "deployment": {
+                "kind": "on_demand",
+                "smoke_tests": [{"prompt": "What is it about?", "contains": ["policy"]}],
+            },
+        },
+        "bought": {
+            "base_model": "amazon.nova-2-lite-v1:0:256k",
+            "dataset": "questions",
+            "tags": {"team": "legal"},
+            "deployment": {"kind": "provisioned", "model_units": 2, "hours": 4},
+        },
+        "plain": {"base_model": "amazon.nova-micro-v1:0:128k", "dataset": "reviews"},
+    },
+}
+"""Correct settings with a deployment of each kind, and a job without one."""
+
+
 def write_settings(folder: Path, environment: str, values: Mapping[str, Any]) -> None:
     """Write a settings file and a lock file with every data set that its jobs name."""
     folder.mkdir(parents=True, exist_ok=True)
