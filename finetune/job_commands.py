@@ -114,7 +114,7 @@ def watch(
         bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
         target = _newest(bedrock=bedrock, environment=settings, name=name, rehearsal=rehearsal)
         with display(output) as shown:
-            result = _follow(
+            result = follow(
                 shown=shown,
                 bedrock=bedrock,
                 environment=settings,
@@ -148,7 +148,7 @@ def stop(
         settings = read_environment(name=environment, directory=config)
         bedrock = _bedrock(settings=settings, rehearsal=rehearsal)
         target = _newest(bedrock=bedrock, environment=settings, name=name, rehearsal=rehearsal)
-        job = _find(bedrock=bedrock, full_name=target.name)
+        job = job_in_bedrock(bedrock=bedrock, full_name=target.name)
         if job is None and target.waits:
             raise _still_queued(target=target, environment=settings)
         if job is None:
@@ -272,7 +272,7 @@ def _newest(
     )
 
 
-def _follow(
+def follow(
     *,
     shown: Display,
     bedrock: "BedrockClient",
@@ -281,12 +281,16 @@ def _follow(
     interval: float,
     seconds: float | None,
 ) -> Mapping[str, object]:
+    """Show how a job is until it has ended, and return what became of it.
+
+    Raises `CommandError` for a job that fails, goes away, or is not over after `seconds`.
+    """
     from customization.jobs import JobStatus  # noqa: PLC0415 loaded when used
 
     end = None if seconds is None else time.monotonic() + seconds
     seen = False
     while True:
-        job = _find(bedrock=bedrock, full_name=target.name)
+        job = job_in_bedrock(bedrock=bedrock, full_name=target.name)
         if job is None and (seen or not target.waits):
             if seen:
                 raise _gone(name=target.name)
@@ -332,7 +336,8 @@ def _as_result(*, job: "Job | None", name: str) -> dict[str, object]:
     }
 
 
-def _find(*, bedrock: "BedrockClient", full_name: str) -> "Job | None":
+def job_in_bedrock(*, bedrock: "BedrockClient", full_name: str) -> "Job | None":
+    """Return what Bedrock says of a job, or None when it has none of this name."""
     from customization.errors import UnknownStatusError  # noqa: PLC0415 loaded when used
     from customization.jobs import find_job  # noqa: PLC0415
     from finetune.aws import aws_errors  # noqa: PLC0415

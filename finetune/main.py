@@ -19,6 +19,7 @@ COMMANDS = {
     "review": "finetune.review:review",
     "approve": "finetune.approve:approve",
     "data": "finetune.data_commands:app",
+    "train": "finetune.train:train",
     "jobs": "finetune.job_commands:jobs",
     "watch": "finetune.job_commands:watch",
     "stop": "finetune.job_commands:stop",

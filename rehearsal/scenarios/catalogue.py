@@ -14,6 +14,7 @@ from rehearsal.scenarios import (
     network_changes,
     queueing,
     rollbacks,
+    two_commands,
 )
 from rehearsal.scenarios.stage import Jobs, Stage
 from rehearsal.toolkit import Assembly
@@ -85,6 +86,12 @@ SCENARIOS = (
         says="a model learns from a teacher, another by being rated, and one is trained further",
         jobs=methods.JOBS,
         play=methods.methods,
+    ),
+    Scenario(
+        name="two-commands",
+        says="from a table to a model with `finetune init` and `train`, killed in every phase",
+        jobs=two_commands.JOBS,
+        play=two_commands.two_commands,
     ),
 )
 """All of them, in the order of `--list` and of `all`."""
