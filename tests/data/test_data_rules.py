@@ -530,3 +530,25 @@ def test_without_its_scan_the_fast_way_would_pass_bad_lines(
     assert found_in(tmp_path, content).counts[kind] == len(lines)
     monkeypatch.setattr(module, scan, lambda *_, **__: answer)
     assert kind not in found_in(tmp_path, content).counts
+
+
+def in_escapes(word: str, at: int) -> str:
+    """A word in JSON with the letter at a place written as an escape, in capitals or not."""
+    digits = f"{ord(word[at]):04x}"
+    return f"{word[:at]}\\u{digits.upper() if at % 2 else digits}{word[at + 1 :]}"
+
+
+@pytest.mark.parametrize("word", ["User:", "Bot:", "Assistant:", "System:", "<image>", "[EOS]"])
+def test_a_reserved_word_is_found_with_any_of_its_letters_escaped(
+    word: str, tmp_path: Path
+) -> None:
+    good = good_lines("converse", 8)
+    written = [word, *(in_escapes(word, at) for at in range(len(word)))]
+    all_escaped = "".join(f"\\u{ord(letter):04x}" for letter in word)
+    bad = [
+        dumped(converse(f"{before}MARK{after}", "An answer")).replace(b"MARK", form.encode())
+        for form in (*written, all_escaped)
+        for before, after in (("", ""), ("see: ", " and: more"))
+    ]
+    found = found_in(tmp_path, b"\n".join([*good, *bad]))
+    assert found.counts == {"reserved-word": len(bad)}
