@@ -66,7 +66,7 @@ class Change:
             return f"leave {self.stack} as it is"
         counts = ((self.added, "new"), (self.changed, "changed"), (self.removed, "removed"))
         told = ", ".join(f"{count} {word}" for count, word in counts if count)
-        return f"update {self.stack}: {told or 'outputs or tags'}"
+        return f"update {self.stack}: {told or 'outputs, tags or protection'}"
 
 
 @dataclass(kw_only=True)
@@ -145,7 +145,13 @@ class Deployer:
             return Change(stack=stack, doing="repair", added=len(resources))
         there = self._template(stack)
         tags = {tag["Key"]: tag["Value"] for tag in found.get("Tags", [])}
-        if there == wanted and tags == self._tags(stack, assembly=assembly):
+        about = self._about(stack, assembly=assembly)
+        if (
+            there == wanted
+            and tags == about.get("tags", {})
+            and bool(found.get("EnableTerminationProtection"))
+            is bool(about.get("terminationProtection"))
+        ):
             return Change(stack=stack, doing="nothing")
         old: dict[str, Any] = there.get("Resources", {})
         both = old.keys() & resources.keys()
@@ -207,9 +213,10 @@ class Deployer:
         return found
 
     @staticmethod
-    def _tags(stack: str, *, assembly: "Assembly") -> dict[str, str]:
+    def _about(stack: str, *, assembly: "Assembly") -> dict[str, Any]:
+        """What the CDK sets of a stack beside its template: tags, termination protection."""
         manifest = json.loads((assembly.folder / "manifest.json").read_text(encoding="utf-8"))
-        found: dict[str, str] = manifest["artifacts"][stack]["properties"].get("tags", {})
+        found: dict[str, Any] = manifest["artifacts"][stack]["properties"]
         return found
 
     def deploy(

@@ -32,6 +32,8 @@ _KILLED_AT = (
     f"{ENVIRONMENT}-tickets-",
 )
 """What the command says when it is killed: once in every phase that changes anything."""
+_NOT_KEPT = "storage:\n  retain: false\n"
+"""So that nothing is left in the end: `finetune init` writes settings that keep the data."""
 _STACKS = ("job-tickets", "engine", "access", "storage", "network", "encryption", "identity")
 
 
@@ -70,6 +72,14 @@ def two_commands(stage: Stage, assembly: Assembly) -> None:
         and again["job"]["name"] == made["job"]["name"],
         "when all is done, it does nothing and asks nothing",
         seen=again["phases"],
+    )
+    settings = folder / f"{ENVIRONMENT}.yaml"
+    settings.write_text(settings.read_text(encoding="utf-8") + _NOT_KEPT, encoding="utf-8")
+    changed = command.trained(*asked, "--yes")
+    must(
+        changed["job"]["name"] == made["job"]["name"] and len(_versions(stage)) == 1,
+        "foundations that change are deployed, and train nothing again",
+        seen=changed["phases"],
     )
     _leave(stage)
 

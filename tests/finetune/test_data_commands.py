@@ -343,10 +343,9 @@ def test_a_file_that_changes_meanwhile_is_told(
 
 def test_the_quick_way_to_the_limits_says_what_the_checked_catalogue_does() -> None:
     for model in foundation_models().values():
-        for method in Method:
-            family = model.families.get(method.api_name)
-            if family is not None:
-                assert limits_for(model=model.id, method=method) == limits_of(family)
+        for name, family in model.families.items():
+            method = next(one for one in Method if one.api_name == name)
+            assert limits_for(model=model.id, method=method) == limits_of(family)
 
 
 def test_a_model_that_no_table_has_is_refused_with_those_like_it() -> None:
