@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from finetune.data_model import Method, limits_for
-from finetune.progress import progress_bar
+from finetune.progress import Bar, progress_bar
 from finetune.report import CommandError, ExitCode, Finding, Output, failure
 
 _GZIP = b"\x1f\x8b"
@@ -54,7 +54,7 @@ def check_files(
     for path, check in checks:
         judge_counts(limits=limits, training=check, validation=against)
         if not core:
-            _compare(path=path, check=check, validation=against)
+            compare(path=path, check=check, validation=against)
     told = checks if against is None or validation is None else [*checks, (validation, against)]
     for path, check in told:
         _say(path=path, check=check, limits=limits, output=output)
@@ -82,8 +82,9 @@ def check_one(
     sensitive: bool = True,
     first: int | None = None,
     digest: bool = False,
+    bar: Bar = progress_bar,
 ) -> "FileCheck":
-    """Check one file, its number of records excepted, and show how far it is.
+    """Check one file, its number of records excepted, and show how far it is by a bar.
 
     Raises `CommandError` for a file that cannot be read.
     """
@@ -94,7 +95,7 @@ def check_one(
     try:
         require_file(path)
         size = path.stat().st_size
-        with progress_bar(what=f"checking {path.name}", total=size, output=output) as progress:
+        with bar(what=f"checking {path.name}", total=size, output=output) as progress:
             return check_file(
                 path=path,
                 limits=limits,
@@ -176,7 +177,8 @@ def findings_of(path: Path, check: "FileCheck") -> list[Finding]:
     return findings
 
 
-def _compare(*, path: Path, check: "FileCheck", validation: "FileCheck | None") -> None:
+def compare(*, path: Path, check: "FileCheck", validation: "FileCheck | None") -> None:
+    """Add duplicates to what was found, and leakage to what was found in validation data."""
     from trainingdata.duplicates import Records, duplicates, leaks  # noqa: PLC0415 when used
 
     records = Records.of(check)

@@ -1,7 +1,8 @@
 """`finetune data`: commands on data sets."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
 
@@ -13,9 +14,21 @@ from finetune.environments import (
     EnvironmentOption,
     RehearsalOption,
 )
+from finetune.lazy_group import LazyGroup
 from finetune.report import JsonOption, run_command
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+class DataCommands(LazyGroup):
+    """The commands on data sets, in the order of the help text."""
+
+    table: ClassVar[Mapping[str, str]] = {
+        name: f"{__name__}:{name}" for name in ("check", "convert", "split", "show", "push")
+    }
+
+
+app = typer.Typer(
+    cls=DataCommands, no_args_is_help=True, add_completion=False, rich_markup_mode=None
+)
 
 FirstOption = Annotated[
     int, typer.Option("--first", min=1, metavar="N", help="Findings to show of each kind.")
@@ -27,7 +40,6 @@ def data() -> None:
     """Check data sets, make them, and push them to the environment's encrypted bucket."""
 
 
-@app.command()
 def check(
     *,
     files: Annotated[list[Path], typer.Argument(help="Data sets, one JSON record on each line.")],
@@ -78,7 +90,6 @@ def check(
     )
 
 
-@app.command()
 def convert(
     *,
     file: Annotated[Path, typer.Argument(help="CSV, JSON or JSON Lines.")],
@@ -130,7 +141,6 @@ def convert(
     )
 
 
-@app.command()
 def split(
     *,
     file: Annotated[Path, typer.Argument(help="The data set, one JSON record on each line.")],
@@ -171,7 +181,6 @@ def split(
     )
 
 
-@app.command()
 def show(
     *,
     file: Annotated[Path, typer.Argument(help="The data set, one JSON record on each line.")],
@@ -193,7 +202,6 @@ def show(
     )
 
 
-@app.command()
 def push(
     *,
     name: Annotated[str, typer.Argument(help="Name by which jobs refer to the data set.")],

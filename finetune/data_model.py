@@ -73,7 +73,9 @@ def limits_for(*, model: str, method: Method, logs: bool = False) -> "DataLimits
     """What a data set must be for a base model and a method; of its invocation logs if `logs`."""
     from trainingdata.limits import limits_of, limits_of_logs  # noqa: PLC0415 loaded when used
 
-    limits = limits_of(family_of(model=model, method=method.api_name))
+    limits = _limits_of_row(model=model, method=method.api_name)
+    if limits is None:
+        limits = limits_of(family_of(model=model, method=method.api_name))
     if not logs:
         return limits
     if method is Method.FINE_TUNING:
@@ -84,6 +86,20 @@ def limits_for(*, model: str, method: Method, logs: bool = False) -> "DataLimits
             fix="say --method distillation or --method reinforcement",
         )
     return limits_of_logs(limits)
+
+
+def _limits_of_row(*, model: str, method: str) -> "DataLimits | None":
+    """The limits as the catalogue's tables have them; None for what is in no table as it stands.
+
+    A check of a gigabyte takes a second: the whole catalogue, checked, would take a tenth more.
+    """
+    from settings import catalogue_files  # noqa: PLC0415 loaded when used
+    from trainingdata.limits import limits_of_row  # noqa: PLC0415
+
+    family = catalogue_files.table("models").get(model, {}).get("families", {}).get(method)
+    if family is None:
+        return None
+    return limits_of_row(name=family, row=catalogue_files.table("families")[family])
 
 
 def _nearest(model: str, models: Iterable[str]) -> list[str]:

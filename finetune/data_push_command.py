@@ -37,7 +37,7 @@ def push_file(
     from finetune.lock_file import LOCK_FILE, read_entries, write_entry  # noqa: PLC0415
     from settings.errors import shown_path  # noqa: PLC0415
 
-    _require_names(name=name, path=path)
+    require_names(name=name, path=path)
     settings = read_environment(name=environment, directory=config)
     family, training = _family(name=name, model=model, method=method, settings=settings)
     lock = config / LOCK_FILE
@@ -82,7 +82,8 @@ def push_file(
     }
 
 
-def _require_names(*, name: str, path: Path) -> None:
+def require_names(*, name: str, path: Path) -> None:
+    """Raise `CommandError` when data set and file are not called as S3 and Bedrock take them."""
     from settings.names import DATASET  # noqa: PLC0415 settings are slow to load
     from trainingdata.check import FILE_NAME  # noqa: PLC0415 loaded when used
 
@@ -160,13 +161,22 @@ def _check(
         validation=None if training else check,
     )
     check.tally.extend(duplicates(Records.of(check)))
+    require_good(path=path, check=check, allow_secrets=allow_secrets, output=output)
+    return check
+
+
+def require_good(*, path: Path, check: "FileCheck", allow_secrets: bool, output: Output) -> None:
+    """Tell what a check found; raise `CommandError` when it is nothing to train on.
+
+    `allow_secrets` takes what looks like keys, tokens or passwords for none.
+    """
     findings = findings_of(path, check)
     secrets = sum(count for kind, count in check.counts.items() if kind.startswith("secret-"))
     if check.ok or (allow_secrets and check.tally.errors == secrets):
         for finding in findings:
             output.add(finding)
         check.tally.errors = 0
-        return check
+        return
     if check.tally.errors == secrets:
         findings.append(
             Finding(
@@ -206,16 +216,7 @@ def _upload(
     if destination is None:
         output.add(_pending(f"the environment {settings.name} is not deployed", again=again))
         return None, False
-    elsewhere = [bucket for bucket in media if bucket != destination.bucket]
-    if elsewhere:
-        raise failure(
-            code=ExitCode.FINDINGS,
-            id="data.media-bucket",
-            message="images and videos must be in the bucket of the data set, which is"
-            f" {destination.bucket}; the records name {elsewhere[0]}",
-            fix="copy them there, and write its name into the records",
-            where={"file": str(path)},
-        )
+    require_media_in(destination.bucket, media=media, path=path)
     with progress_bar(what="uploading", total=entry["bytes"], output=output) as progress:
         sent = upload_once(
             connection=connection,
@@ -227,6 +228,20 @@ def _upload(
     place = f"s3://{destination.bucket}/{entry['key']}"
     output.say(f"uploaded to {place}" if sent else f"already there: {place}")
     return destination.bucket, sent
+
+
+def require_media_in(bucket: str, *, media: tuple[str, ...], path: Path) -> None:
+    """Raise `CommandError` when records name media in another bucket than the data set's."""
+    elsewhere = [other for other in media if other != bucket]
+    if elsewhere:
+        raise failure(
+            code=ExitCode.FINDINGS,
+            id="data.media-bucket",
+            message="images and videos must be in the bucket of the data set, which is"
+            f" {bucket}; the records name {elsewhere[0]}",
+            fix="copy them there, and write its name into the records",
+            where={"file": str(path)},
+        )
 
 
 def _pending(reason: str, *, again: str) -> Finding:

@@ -1,5 +1,6 @@
 """Which environment a command works on: its settings, and where they are."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from finetune.report import CommandError, ExitCode, Finding
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout this command line belongs to."""
-REHEARSAL_FILE = ROOT / ".rehearsal" / "env.json"
-"""How to reach a kept rehearsal; `finetune rehearse --keep` writes it."""
+REHEARSAL_FILE = Path(os.environ.get("FINETUNE_REHEARSAL_FILE", ROOT / ".rehearsal" / "env.json"))
+"""How to reach a kept rehearsal; `finetune rehearse --keep` writes it. A scenario names its own."""
 
 EnvironmentOption = Annotated[
     str,

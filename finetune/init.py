@@ -1,13 +1,13 @@
 """`finetune init`: a first settings file, from a few questions."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from finetune.environments import DEFAULT_CONFIG, ConfigOption
+from finetune.environments import DEFAULT_CONFIG, DEFAULT_ENVIRONMENT, ConfigOption
 from finetune.report import (
     CommandError,
     ExitCode,
@@ -18,8 +18,9 @@ from finetune.report import (
     run_command,
 )
 
-DEFAULT_NAME = "dev"
 DEFAULT_REGION = "us-east-1"
+ENGINEER, ADMINISTRATOR = "role/finetune-engineer", "role/finetune-administrator"
+"""Roles that are proposed; a rehearsal makes them."""
 _ABOUT_DATA = frozenset({"settings.data-not-pushed", "settings.broken-lock-file"})
 """Findings that a push takes away: a first file names data that comes later."""
 
@@ -37,19 +38,25 @@ people:
   invokers: {uploaders}
   administrators: {administrators}
 
+{jobs}"""
+_JOB = """\
 jobs:
   {job}:
     base_model: {model}
     # Pushed by `finetune data push {dataset} FILE`.
     dataset: {dataset}
 {epochs}"""
+_NO_JOB = """\
+# `finetune train FILE --model ID` adds a job, and trains it.
+jobs: {}
+"""
 
 
 def init(
     *,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="The environment: the name of its settings file.")
-    ] = DEFAULT_NAME,
+    ] = DEFAULT_ENVIRONMENT,
     region: Annotated[
         str | None, typer.Option("--region", "-r", help="AWS Region to train in.")
     ] = None,
@@ -92,25 +99,20 @@ def init(
         ask = _default if as_json else _asked
         place = region or ask("Region", DEFAULT_REGION)
         usable = usable_in(place)
-        if model is None and not usable:
+        if not usable:
             raise failure(
                 code=ExitCode.USAGE,
                 id="no-base-model",
                 message=f"no base model of the catalogue is fine-tuned in {place}",
                 fix="choose another Region: see `finetune models --usable`",
             )
-        if not as_json and model is None:
-            output.say("base models: " + ", ".join(usable))
-        chosen = model or ask("Base model", usable[0])
-        data = dataset or ask("Name of the data set", "examples")
         answers = {
             "region": place,
             "account": account if account is not None else ask("Account (empty: any)", ""),
-            "people": people or ask("Role that pushes data and uses models", "role/engineer"),
+            "people": people or ask("Role that pushes data and uses models", ENGINEER),
             "administrators": administrators
-            or ask("Role that administers the data bucket", "role/administrator"),
-            "model": chosen,
-            "dataset": data,
+            or ask("Role that administers the data bucket", ADMINISTRATOR),
+            **_first_job(model=model, dataset=dataset, usable=usable, ask=ask, output=output),
         }
         text = _text(answers, path=path)
         config.mkdir(parents=True, exist_ok=True)
@@ -120,10 +122,39 @@ def init(
         except CommandError:
             path.unlink()
             raise
-        output.say(f"{path} is written: next, `finetune data push {data} FILE -e {name}`")
+        output.say(f"{path} is written: next, {_next(answers, name=name, config=config)}")
         return {"environment": name, "file": str(path), "settings": answers}
 
     run_command(command="init", as_json=as_json, action=action)
+
+
+def _first_job(
+    *,
+    model: str | None,
+    dataset: str | None,
+    usable: Sequence[str],
+    ask: Callable[[str, str], str],
+    output: Output,
+) -> dict[str, str]:
+    """What is asked of the first job; nothing when there is to be none yet."""
+    if dataset is None and model is None:
+        dataset = ask("Name of the data set (empty: `finetune train` adds the job)", "")
+    if not dataset and model is None:
+        return {}
+    if model is None:
+        output.say("base models: " + ", ".join(usable))
+    return {
+        "model": model or ask("Base model", usable[0]),
+        "dataset": dataset or ask("Name of the data set", "examples"),
+    }
+
+
+def _next(answers: Mapping[str, str], *, name: str, config: Path) -> str:
+    if "dataset" in answers:
+        return f"`finetune data push {answers['dataset']} FILE -e {name}`"
+    where = "" if name == DEFAULT_ENVIRONMENT else f" -e {name}"
+    where += "" if config == DEFAULT_CONFIG else f" --config {config}"
+    return f"`finetune train FILE --model ID{where}`"
 
 
 def _asked(question: str, default: str) -> str:
@@ -137,12 +168,6 @@ def _default(question: str, default: str) -> str:
 
 
 def _text(answers: Mapping[str, str], *, path: Path) -> str:
-    from settings.training_checks import model_of  # noqa: PLC0415 loaded when used
-
-    model = model_of(answers["model"])
-    # Where no page gives a default, the cost of a job is known only with the number written down.
-    known = (model.hyperparameters if model else None) or {}
-    epochs = "" if "epochCount" in known else "    hyperparameters: {epochCount: 2}\n"
     schema = path.parent / "settings.schema.json"
     quoted: Callable[[Any], str] = json.dumps
     return _TEXT.format(
@@ -151,11 +176,35 @@ def _text(answers: Mapping[str, str], *, path: Path) -> str:
         account=f"account: {quoted(answers['account'])}\n" if answers["account"] else "",
         uploaders=quoted([answers["people"]]),
         administrators=quoted([answers["administrators"]]),
-        job=answers["dataset"],
-        model=quoted(answers["model"]),
-        dataset=answers["dataset"],
-        epochs=epochs,
+        jobs=_jobs(answers),
     )
+
+
+def _jobs(answers: Mapping[str, str]) -> str:
+    if "dataset" not in answers:
+        return _NO_JOB
+    written = ", ".join(
+        f"{name}: {value}" for name, value in first_hyperparameters(answers["model"]).items()
+    )
+    return _JOB.format(
+        job=answers["dataset"],
+        model=json.dumps(answers["model"]),
+        dataset=answers["dataset"],
+        epochs=f"    hyperparameters: {{{written}}}\n" if written else "",
+    )
+
+
+def first_hyperparameters(model: str) -> dict[str, int]:
+    """Hyperparameters to write down for a new fine-tuning job.
+
+    Where no page of AWS gives a default, what a job costs is known only with the number of epochs
+    written down.
+    """
+    from settings.training_checks import model_of  # noqa: PLC0415 loaded when used
+
+    found = model_of(model)
+    known = (found.hyperparameters if found else None) or {}
+    return {} if "epochCount" in known else {"epochCount": 2}
 
 
 def _check(*, name: str, directory: Path) -> None:

@@ -120,7 +120,7 @@ def watch(
         queue = Queue(connection=connection, environment=settings, warn=output.add)
         target = _newest(bedrock=bedrock, environment=settings, name=name, queue=queue)
         with display(output) as shown:
-            result = _follow(
+            result = follow(
                 shown=shown,
                 bedrock=bedrock,
                 environment=settings,
@@ -158,7 +158,7 @@ def stop(
         queue = Queue(connection=connection, environment=settings, warn=output.add)
         target = _newest(bedrock=bedrock, environment=settings, name=name, queue=queue)
         turn = queue.look(name=target.name, job=target.waits_for) if target.waits_for else None
-        job = _find(bedrock=bedrock, full_name=target.name)
+        job = job_in_bedrock(bedrock=bedrock, full_name=target.name)
         if job is None and turn is not None:
             if turn.ended is not None:
                 raise CommandError(code=ExitCode.FINDINGS, findings=[turn.ended])
@@ -279,7 +279,7 @@ def _newest(
     )
 
 
-def _follow(
+def follow(
     *,
     shown: Display,
     bedrock: "BedrockClient",
@@ -289,6 +289,10 @@ def _follow(
     interval: float,
     seconds: float | None,
 ) -> Mapping[str, object]:
+    """Show how a job is until it has ended, and return what became of it.
+
+    Raises `CommandError` for a job that fails, goes away, or is not over after `seconds`.
+    """
     from customization.jobs import JobStatus  # noqa: PLC0415 loaded when used
 
     end = None if seconds is None else time.monotonic() + seconds
@@ -298,7 +302,7 @@ def _follow(
         turn = None
         if target.waits_for is not None and not seen:
             turn = queue.look(name=target.name, job=target.waits_for)
-        job = _find(bedrock=bedrock, full_name=target.name)
+        job = job_in_bedrock(bedrock=bedrock, full_name=target.name)
         if job is None and turn is None:
             if seen:
                 raise _gone(name=target.name)
@@ -350,7 +354,8 @@ def _as_result(*, job: "Job | None", name: str, turn: Turn) -> dict[str, object]
     }
 
 
-def _find(*, bedrock: "BedrockClient", full_name: str) -> "Job | None":
+def job_in_bedrock(*, bedrock: "BedrockClient", full_name: str) -> "Job | None":
+    """Return what Bedrock says of a job, or None when it has none of this name."""
     from customization.errors import UnknownStatusError  # noqa: PLC0415 loaded when used
     from customization.jobs import find_job  # noqa: PLC0415
     from finetune.aws import aws_errors  # noqa: PLC0415

@@ -134,7 +134,7 @@ def metrics(
                 )
             found = _read_folder(folder=folder, names=names or [], window=smoothing)
         else:
-            found = _read_environment(
+            found = runs_of(
                 output=output,
                 settings=read_environment(name=environment, directory=config),
                 names=names or [],
@@ -142,7 +142,7 @@ def metrics(
                 window=smoothing,
                 rehearsal=rehearsal,
             )
-        return _show(
+        return show_runs(
             output=output,
             runs=found,
             title=f"Fine-tuning: {folder.resolve().name if folder else environment}",
@@ -219,7 +219,7 @@ def _no_run(*, message: str, there: Mapping[str, object]) -> CommandError:
     )
 
 
-def _read_environment(
+def runs_of(
     *,
     output: Output,
     settings: Environment,
@@ -228,6 +228,10 @@ def _read_environment(
     window: int | None,
     rehearsal: bool,
 ) -> "list[Run]":
+    """Return the newest completed runs of jobs, read as the environment's reader.
+
+    Raises `CommandError` when there are none or they may not be read.
+    """
     from finetune.aws import aws_errors, connect  # noqa: PLC0415 loaded when used
     from finetune.outputs import open_outputs  # noqa: PLC0415
     from training_metrics.runs import read_run  # noqa: PLC0415
@@ -387,7 +391,7 @@ class _Finder:
         return f"{PREFIX}/{job}/{JOB_FOLDER}{arn.rsplit('/', 1)[-1]}/"
 
 
-def _show(
+def show_runs(
     *,
     output: Output,
     runs: "Sequence[Run]",
@@ -397,6 +401,7 @@ def _show(
     plot: bool,
     strict: bool,
 ) -> Mapping[str, object]:
+    """Show runs, write their page and picture, and return the keys of the JSON object."""
     from training_metrics.summary import ranking, summarise  # noqa: PLC0415 loaded when used
 
     result: dict[str, object] = {

@@ -3,8 +3,19 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from finetune.report import Output
+
+
+class Bar(Protocol):
+    """Something that shows how many of some bytes are done."""
+
+    def __call__(
+        self, *, what: str, total: int, output: Output
+    ) -> AbstractContextManager[Callable[[int], None] | None]:
+        """Begin to show it; what is yielded is called with the bytes done so far."""
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ The contract: with `--json` a command prints one object, `{"schema": 1, "command
 to standard error in both cases.
 """
 
+import gc
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -116,6 +117,8 @@ def run_command(
     """
     output = Output(as_json=as_json)
     code = ExitCode.DONE
+    gc.freeze()
+    gc.enable()
     try:
         result = action(output)
     except CommandError as failed:

@@ -69,10 +69,10 @@ class DatasetFamily(_Row):
     """Formats of images; none when records take no images."""
     video_formats: tuple[str, ...] = ()
     """Formats of videos; none when records take no videos."""
-    maximum_images: int = 0
-    """Images of one record."""
-    maximum_videos: int = 0
-    """Videos of one record."""
+    maximum_images: int | None = 0
+    """Images of one record; None where no limit is documented."""
+    maximum_videos: int | None = 0
+    """Videos of one record; None where no limit is documented."""
     reasoning: bool = False
     """Whether an answer may hold reasoning."""
     system: bool = True

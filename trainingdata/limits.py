@@ -1,7 +1,8 @@
 """What a family of base models takes, as the checks read it from the model catalogue."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from settings.base_models import DatasetFamily
@@ -67,6 +68,17 @@ class DataLimits:
 def limits_of(family: "DatasetFamily") -> DataLimits:
     """What the catalogue says of a family, in a form that other processes are given cheaply."""
     return DataLimits(**{field.name: getattr(family, field.name) for field in fields(DataLimits)})
+
+
+def limits_of_row(*, name: str, row: Mapping[str, Any]) -> DataLimits:
+    """What a row of the catalogue's table of families says, as `limits_of` has it of the family."""
+    known = {field.name for field in fields(DataLimits)}
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in row.items()
+        if key in known
+    }
+    return DataLimits(**{**values, "name": name})
 
 
 def limits_of_logs(limits: DataLimits) -> DataLimits:

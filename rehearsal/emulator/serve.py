@@ -35,6 +35,7 @@ def _extend(options: Options) -> None:
     """Load MiniStack and put everything it lacks in place."""
     # MiniStack reads the environment when it is imported, so nothing of it may come earlier.
     from rehearsal.emulator import (  # noqa: PLC0415
+        account_facts,
         alarms,
         clock,
         condition_keys,
@@ -80,7 +81,7 @@ def _extend(options: Options) -> None:
     service_refusals.install()
     state_machines.install()
     custom_resource.install()
-    service.install(options)
+    account_facts.install(options=options, service=service.install(options))
     patient_answers.install()
     ledger.install(options.ledger_file)
 

@@ -17,6 +17,7 @@ from rehearsal.scenarios import (
     serving,
     serving_ends,
     sudden_ends,
+    two_commands,
 )
 from rehearsal.scenarios.stage import Jobs, Stage
 from rehearsal.toolkit import Assembly
@@ -90,6 +91,12 @@ SCENARIOS = (
         says="a model learns from a teacher, another by being rated, and one is trained further",
         jobs=methods.JOBS,
         play=methods.methods,
+    ),
+    Scenario(
+        name="two-commands",
+        says="from a table to a model with `finetune init` and `train`, killed in every phase",
+        jobs=two_commands.JOBS,
+        play=two_commands.two_commands,
     ),
     Scenario(
         name="on-demand",

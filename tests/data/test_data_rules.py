@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from settings import foundation_models
 from tests.data.samples import (
     CHAT,
     CLAUDE,
@@ -35,7 +36,7 @@ from trainingdata import lines as lines_module
 from trainingdata.findings import SHOWN_OF_EACH_KIND
 from trainingdata.formats import converse as converse_module
 from trainingdata.formats.base import Words
-from trainingdata.limits import DataLimits
+from trainingdata.limits import DataLimits, limits_of
 
 GOOD = dumped(converse())
 
@@ -530,3 +531,50 @@ def test_without_its_scan_the_fast_way_would_pass_bad_lines(
     assert found_in(tmp_path, content).counts[kind] == len(lines)
     monkeypatch.setattr(module, scan, lambda *_, **__: answer)
     assert kind not in found_in(tmp_path, content).counts
+
+
+def in_escapes(word: str, at: int) -> str:
+    """A word in JSON with the letter at a place written as an escape, in capitals or not."""
+    digits = f"{ord(word[at]):04x}"
+    return f"{word[:at]}\\u{digits.upper() if at % 2 else digits}{word[at + 1 :]}"
+
+
+@pytest.mark.parametrize("word", ["User:", "Bot:", "Assistant:", "System:", "<image>", "[EOS]"])
+def test_a_reserved_word_is_found_with_any_of_its_letters_escaped(
+    word: str, tmp_path: Path
+) -> None:
+    good = good_lines("converse", 8)
+    written = [word, *(in_escapes(word, at) for at in range(len(word)))]
+    all_escaped = "".join(f"\\u{ord(letter):04x}" for letter in word)
+    bad = [
+        dumped(converse(f"{before}MARK{after}", "An answer")).replace(b"MARK", form.encode())
+        for form in (*written, all_escaped)
+        for before, after in (("", ""), ("see: ", " and: more"))
+    ]
+    found = found_in(tmp_path, b"\n".join([*good, *bad]))
+    assert found.counts == {"reserved-word": len(bad)}
+
+
+def of_llama(size: str) -> DataLimits:
+    return limits_of(
+        foundation_models()[f"meta.llama3-2-{size}-instruct-v1:0:128k"].families["FINE_TUNING"]
+    )
+
+
+@pytest.mark.parametrize("size", ["11b", "90b"])
+def test_llama_with_vision_takes_images_of_its_formats_and_any_number(
+    size: str, tmp_path: Path
+) -> None:
+    images = [medium(format=form) for form in ("gif", "jpeg", "png", "webp")] * 5
+    good = dumped(converse([text("What is in these?"), *images], "A desk."))
+    content = b"\n".join([*good_lines("converse", 99), good])
+    assert found_in(tmp_path, content, limits=of_llama(size)).counts == {}
+    bad = dumped(converse([text("What is it?"), medium(format="tiff")], "A desk."))
+    found = found_in(tmp_path, b"\n".join([content, bad]), limits=of_llama(size))
+    assert found.counts == {"media-format": 1}
+
+
+def test_llama_without_vision_takes_no_images(tmp_path: Path) -> None:
+    bad = dumped(converse([text("What is it?"), medium()], "A desk."))
+    content = b"\n".join([*good_lines("converse", 99), bad])
+    assert found_in(tmp_path, content, limits=of_llama("1b")).counts == {"media-not-taken": 1}

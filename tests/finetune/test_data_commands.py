@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from finetune.data_model import Method, limits_for
+from finetune.report import CommandError
+from settings import foundation_models
 from tests.data.samples import SECRET, chat, converse, dumped, good_lines, log
 from tests.finetune.conftest import Run
+from trainingdata.limits import limits_of
 
 MICRO = ["--model", "amazon.nova-micro-v1:0:128k"]
 NOVA_2 = ["--model", "amazon.nova-2-lite-v1:0:256k"]
@@ -335,3 +339,15 @@ def test_a_file_that_changes_meanwhile_is_told(
     monkeypatch.setattr(check, "_absorb", growing)
     ended = run("data", "check", path, *MICRO, "--json")
     assert (ended.code, ended.ids()) == (2, ["file-changed"])
+
+
+def test_the_quick_way_to_the_limits_says_what_the_checked_catalogue_does() -> None:
+    for model in foundation_models().values():
+        for name, family in model.families.items():
+            method = next(one for one in Method if one.api_name == name)
+            assert limits_for(model=model.id, method=method) == limits_of(family)
+
+
+def test_a_model_that_no_table_has_is_refused_with_those_like_it() -> None:
+    with pytest.raises(CommandError, match="there is no base model"):
+        limits_for(model="amazon.nova-mikro-v1:0:128k", method=Method.FINE_TUNING)

@@ -27,8 +27,26 @@ def pushed(name: str, *, family: str = "amazon-nova-2") -> None:
     Path("config/datasets.lock.json").write_text(json.dumps({name: entry}), encoding="utf-8")
 
 
+def test_without_a_data_set_the_first_job_is_left_to_train(run: Run) -> None:
+    ended = run("init", "--json")
+
+    assert ended.code == 0, ended.out
+    settings = load_settings(environment="dev", directory=Path("config"))
+    assert not settings.jobs
+    # The roles that the development settings and the rehearsal have.
+    assert settings.people.uploaders == ("role/finetune-engineer",)
+    assert settings.people.administrators == ("role/finetune-administrator",)
+
+
+def test_the_next_step_is_told_with_its_options(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n" * 6))
+    ended = run("init", "lab")
+    assert ended.code == 0, ended.err
+    assert "next, `finetune train FILE --model ID -e lab --config config`" in ended.out
+
+
 def test_the_file_is_correct_once_the_data_is_pushed(run: Run) -> None:
-    ended = run("init", "--json", *ROLES)
+    ended = run("init", "--json", "--dataset", "examples", *ROLES)
 
     assert ended.code == 0, ended.out
     assert ended.answer["file"] == "config/dev.yaml"
@@ -57,7 +75,7 @@ def test_what_is_given_is_written(run: Run) -> None:
 def test_questions_are_asked_for_what_is_not_given(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = "us-east-1\namazon.nova-micro-v1:0:128k\nreviews\n\nrole/a\nrole/b\n"
+    answers = "us-east-1\n\nrole/a\nrole/b\nreviews\namazon.nova-micro-v1:0:128k\n"
     monkeypatch.setattr("sys.stdin", io.StringIO(answers))
 
     ended = run("init")
