@@ -86,7 +86,7 @@ def _environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def _synthesise(folder: Path, *, jobs: int | None) -> Path:
+def synthesise(folder: Path, *, jobs: int | None) -> Path:
     """An assembly of dev, or of settings with a number of jobs."""
     config = ROOT / "config"
     if jobs is not None:
@@ -131,12 +131,12 @@ def measure(*, runs: int) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        dev = _synthesise(folder, jobs=None)
+        dev = synthesise(folder, jobs=None)
         own = ",".join(OWN)
         inputs = {
             KINDS[0]: (dev, own),
-            KINDS[1]: (_synthesise(folder, jobs=1), own),
-            KINDS[2]: (_synthesise(folder, jobs=100), own),
+            KINDS[1]: (synthesise(folder, jobs=1), own),
+            KINDS[2]: (synthesise(folder, jobs=100), own),
             KINDS[3]: (dev, f"{own},packs"),
         }
         for turn in range(runs + 1):

@@ -22,11 +22,14 @@ class Scene:
         self.deployment = deployment
         self.sources: dict[str, Resource] = {}
         """The resource that each policy comes from, by the name that reasons give it."""
+        self.documents: dict[tuple[str, str], list[object]] = {}
+        """What was parsed, as it stands in the templates, by the stack and logical id."""
 
     def _parsed(self, resource: Resource, document: object, *, part: str, kind: Kind) -> Policy:
         """A policy document of a resource, parsed once for all scenes that share the resource."""
         name = f"{kind} {resource.logical_id}{f' ({part})' if part else ''}"
         self.sources[name] = resource
+        self.documents.setdefault((resource.stack, resource.logical_id), []).append(document)
         known = resource.__dict__.setdefault("_decision_policies", {})
         key = (part, kind)
         if key not in known:

@@ -73,6 +73,31 @@ def added(*, before: Sequence[Policy], after: Sequence[Policy], of: Of) -> Itera
     Every difference has an answer that is `REFUTED`, with a request that shows it, or `UNDECIDED`,
     which is a difference too: nobody has shown that there is none.
     """
+    asked = (_said(before), _said(after), of)
+    if asked in _NOTHING_MORE:
+        return
+    found = False
+    for each in _added(before=before, after=after, of=of):
+        found = True
+        yield each
+    if not found:
+        if len(_NOTHING_MORE) >= _KEPT:
+            _NOTHING_MORE.clear()
+        _NOTHING_MORE.add(asked)
+
+
+_NOTHING_MORE: Final[set[tuple[frozenset[object], frozenset[object], Of]]] = set()
+"""Questions that were proven: thousands of weakened copies ask them again."""
+_KEPT: Final = 4096
+
+
+def _said(policies: Iterable[Policy]) -> frozenset[object]:
+    return frozenset(
+        statement_key(statement) for policy in policies for statement in policy.statements
+    )
+
+
+def _added(*, before: Sequence[Policy], after: Sequence[Policy], of: Of) -> Iterator[Difference]:
     old_allows, old_denies = _statements(before)
     new_allows, new_denies = _statements(after)
     known = {statement_key(each) for _, each in old_allows}

@@ -10,8 +10,8 @@ from typing import get_args
 
 import pytest
 
-from review.mutation.__main__ import table
 from review.mutation.additions import additions
+from review.mutation.families import table
 from review.mutation.mutant import OUTPUT, Kind, Mutant
 from review.mutation.neutral import NEUTRAL, applied
 from review.mutation.survival import Noticing, Verdict, judges_of
