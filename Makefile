@@ -45,7 +45,7 @@ unit: $(SETUP)
 test: lint types unit ## lint, types, tests: what the README says to run
 
 check: test ## what CI runs: test, a few hundred weakenings, the rehearsal, three faults
-	python benchmarks/mutation.py --sample 600 --pairs 100 --neutral 4 --dry
+	python -m benchmarks.mutation --sample 600 --pairs 100 --neutral 4 --dry
 	finetune rehearse
 	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
 
@@ -71,10 +71,10 @@ bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/data_check.py
 
 mutation: $(SETUP) ## weakened templates, a sample: what the gate notices of them
-	python benchmarks/mutation.py --sample 4000 --pairs 1000 --neutral 30
+	python -m benchmarks.mutation --sample 4000 --pairs 1000 --neutral 30
 
 mutation-all: $(SETUP) ## every weakening, thousands of pairs, 500 neutral changes; writes the figures
-	python benchmarks/mutation.py --pairs 4000 --neutral 500
+	python -m benchmarks.mutation --pairs 4000 --neutral 500
 
 generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
 	python tools/generate.py

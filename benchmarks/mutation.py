@@ -1,6 +1,6 @@
 """What the gate notices of thousands of weakenings of our own templates, and of neutral changes.
 
-    python benchmarks/mutation.py [--sample N] [--pairs N] [--neutral N] [--seed N] [--dry]
+    python -m benchmarks.mutation [--sample N] [--pairs N] [--neutral N] [--seed N] [--dry]
 
 Without `--sample` every mutant is judged. Writes `results/mutation.json` and `results/mutation.md`
 beside this file, those of a sample as `mutation_sample`, and nothing with `--dry`; ends with 1 when

@@ -14,14 +14,13 @@ from typing import Final
 
 import z3
 
-from review.decisions.document import Policy, Statement
+from review.decisions.document import Policy, Statement, account_named
 from review.decisions.request import Who
 from review.proofs import encoding
 from review.proofs.languages import Wild, literal
 from review.proofs.solver import Answer, Hints, Outcome, find
 from review.proofs.symbols import Symbols
 
-_ROOT: Final = ":root"
 _PRINCIPAL_KEYS: Final = frozenset({"aws:principalarn", "aws:userid", "aws:username"})
 
 
@@ -148,7 +147,7 @@ def is_delegation(statement: Statement) -> bool:
     return (
         names is not None
         and not names.everyone
-        and any(arn.endswith(_ROOT) for arn in names.aws)
+        and any(account_named(each) is not None for each in names.aws)
         and not any(condition.key in _PRINCIPAL_KEYS for condition in statement.conditions)
     )
 
