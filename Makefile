@@ -66,7 +66,7 @@ fault-table: $(SETUP) ## what comes of every error of every call: written to doc
 bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/synth.py
 	python benchmarks/submitter_start.py
-	python benchmarks/review.py
+	python -m benchmarks.review
 	python benchmarks/metrics_page.py
 	python benchmarks/data_check.py
 
