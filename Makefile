@@ -12,7 +12,7 @@ unexport AWS_PROFILE
 SETUP := build/setup.stamp
 PYTHON_SOURCES := app.py settings stacks constructs lambda finetune review rehearsal trainingdata tests tools benchmarks
 
-.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all iam-simulator fault-table bench generate clean
+.PHONY: help setup lock rehearse rehearse-faults lint types unit test check check-all mutation mutation-all iam-simulator fault-table bench generate clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -44,7 +44,8 @@ unit: $(SETUP)
 
 test: lint types unit ## lint, types, tests: what the README says to run
 
-check: test ## what CI runs: test, the rehearsal, three faults
+check: test ## what CI runs: test, a few hundred weakenings, the rehearsal, three faults
+	python -m benchmarks.mutation --sample 600 --pairs 100 --neutral 4 --dry
 	finetune rehearse
 	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
 
@@ -53,6 +54,7 @@ check-all: check iam-simulator ## everything there is
 	finetune rehearse --fault all
 	FINETUNE_ENGINE_STEPS=1000000 pytest -q tests/lambda/test_engine_by_chance.py -k invariants_hold
 	finetune rehearse -e prod
+	$(MAKE) mutation-all
 	$(MAKE) bench
 
 iam-simulator: $(SETUP) ## install somebody else's IAM simulator (AGPL-3.0), for tests to compare with
@@ -64,9 +66,15 @@ fault-table: $(SETUP) ## what comes of every error of every call: written to doc
 bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/synth.py
 	python benchmarks/submitter_start.py
-	python benchmarks/review.py
+	python -m benchmarks.review
 	python benchmarks/metrics_page.py
 	python benchmarks/data_check.py
+
+mutation: $(SETUP) ## weakened templates, a sample: what the gate notices of them
+	python -m benchmarks.mutation --sample 4000 --pairs 1000 --neutral 30
+
+mutation-all: $(SETUP) ## every weakening, thousands of pairs, 500 neutral changes; writes the figures
+	python -m benchmarks.mutation --pairs 4000 --neutral 500
 
 generate: $(SETUP) ## rewrite what is generated: the settings' JSON Schema and the tables in docs/
 	python tools/generate.py

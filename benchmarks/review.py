@@ -1,6 +1,6 @@
-"""How long a review takes: our own rules and decisions, 100 jobs against one, and all of it.
+"""How long a review takes: our own checks one by one, 100 jobs against one, and all of it.
 
-    python benchmarks/review.py [--runs N]
+    python -m benchmarks.review [--runs N]
 
 Every run is `finetune review --json`, a process of its own, which tells how long its parts took;
 the kinds take turns, and the shortest run of each is compared: noise only adds. Writes
@@ -24,10 +24,18 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.synth import RESULTS, ROOT, lock_file, machine, settings
+from review.parts import PARTS
 
 DEFAULT_RUNS: Final = 5
 OWN: Final = ("structure", "decisions")
-KINDS: Final = ("own checks, dev", "own checks, 1 job", "own checks, 100 jobs", "everything, dev")
+PROVED: Final = ("proofs", "access")
+KINDS: Final = (
+    "own checks, dev",
+    "own checks, 1 job",
+    "own checks, 100 jobs",
+    "proofs and access, dev",
+    "everything, dev",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +68,7 @@ def bars(runs: Mapping[str, Sequence[Run]]) -> list[Bar]:
     def shortest(kind: str, *parts: str) -> float:
         return min(sum(run.get(part, 0.0) for part in parts) for run in runs[kind])
 
-    dev, one, many, _ = KINDS
+    dev, one, many, proved, everything = KINDS
     return [
         Bar(
             name="our rules and decisions, beyond loading",
@@ -74,6 +82,24 @@ def bars(runs: Mapping[str, Sequence[Run]]) -> list[Bar]:
             limit=5.0,
             unit="times",
         ),
+        Bar(
+            name="proofs of the whole app",
+            figure=shortest(proved, "proofs"),
+            limit=3.0,
+            unit="s",
+        ),
+        Bar(
+            name="no new access, against the committed baseline",
+            figure=shortest(proved, "access"),
+            limit=3.0,
+            unit="s",
+        ),
+        Bar(
+            name="the whole review with others' tools, the process and all",
+            figure=shortest(everything, "process"),
+            limit=12.0,
+            unit="s",
+        ),
     ]
 
 
@@ -86,7 +112,7 @@ def _environment(**more: str) -> dict[str, str]:
     return {**kept, **more}
 
 
-def _synthesise(folder: Path, *, jobs: int | None) -> Path:
+def synthesise(folder: Path, *, jobs: int | None) -> Path:
     """An assembly of dev, or of settings with a number of jobs."""
     config = ROOT / "config"
     if jobs is not None:
@@ -131,13 +157,14 @@ def measure(*, runs: int) -> dict[str, list[Run]]:
     found: dict[str, list[Run]] = {kind: [] for kind in KINDS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        dev = _synthesise(folder, jobs=None)
+        dev = synthesise(folder, jobs=None)
         own = ",".join(OWN)
         inputs = {
             KINDS[0]: (dev, own),
-            KINDS[1]: (_synthesise(folder, jobs=1), own),
-            KINDS[2]: (_synthesise(folder, jobs=100), own),
-            KINDS[3]: (dev, f"{own},packs"),
+            KINDS[1]: (synthesise(folder, jobs=1), own),
+            KINDS[2]: (synthesise(folder, jobs=100), own),
+            KINDS[3]: (dev, ",".join(PROVED)),
+            KINDS[4]: (dev, ",".join(PARTS)),
         }
         for turn in range(runs + 1):
             for kind, (out, only) in inputs.items():
@@ -149,7 +176,7 @@ def measure(*, runs: int) -> dict[str, list[Run]]:
 
 def report(result: Mapping[str, Any]) -> str:
     """The result as Markdown."""
-    parts = ("reading", "structure", "decisions", "packs", "process")
+    parts = ("reading", *PARTS, "process")
     lines = [
         "# How long a review takes",
         "",

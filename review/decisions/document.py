@@ -68,7 +68,7 @@ class Names:
 
     everyone: bool
     aws: frozenset[str]
-    """ARNs; an account's number as `account_principal` writes it."""
+    """ARNs, and numbers of accounts, which say no partition."""
     services: frozenset[str]
     federated: frozenset[str]
 
@@ -268,9 +268,7 @@ def _principals(value: object, *, kind: Kind) -> Names:
 
 
 def _aws_principal(value: str) -> str:
-    if _ACCOUNT.fullmatch(value):
-        return account_principal(value)
-    if not _PRINCIPAL_ARN.fullmatch(value):
+    if not _ACCOUNT.fullmatch(value) and not _PRINCIPAL_ARN.fullmatch(value):
         raise MalformedPolicyError(
             f"{value!r} is no principal: write an account's number, or the ARN of its root, of a "
             "role, user or session without wildcards; a pattern of ARNs is a condition on "
@@ -279,9 +277,11 @@ def _aws_principal(value: str) -> str:
     return value
 
 
-def account_principal(account: str, *, partition: str = "aws") -> str:
-    """The ARN that stands for an account as a principal; its number alone says no partition."""
-    return f"arn:{partition}:iam::{account}:root"
+def account_named(principal: str) -> str | None:
+    """The account that a principal of a policy stands for as a whole: by number, or by its root."""
+    if _ACCOUNT.fullmatch(principal):
+        return principal
+    return principal.split(":")[4] if principal.endswith(":root") else None
 
 
 def _conditions(raw: object, *, variables: bool) -> tuple[Condition, ...]:

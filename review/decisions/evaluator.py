@@ -24,7 +24,6 @@ from review.decisions.document import (
     Names,
     Policy,
     Statement,
-    account_principal,
     everything,
 )
 from review.decisions.errors import MalformedPolicyError, UndecidableError
@@ -449,8 +448,7 @@ def _account_names(principal: Principal) -> frozenset[str]:
     if not principal.account:
         return frozenset()
     account = principal.account
-    by_arn = account_principal(account, partition=principal.partition)
-    return frozenset({account_principal(account), by_arn})
+    return frozenset({account, f"arn:{principal.partition}:iam::{account}:root"})
 
 
 def _own_names(principal: Principal) -> frozenset[str]:

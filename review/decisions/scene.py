@@ -14,6 +14,15 @@ from review.template.deployment import Deployment, Resource
 
 _POLICY_TYPES: Final = ("AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "AWS::IAM::RolePolicy")
 
+UNKNOWN_BOUNDARY: Final = policy(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    },
+    name="a permissions boundary that the templates do not hold",
+    kind=Kind.BOUNDARY,
+)
+
 
 class Scene:
     """The policies of a deployment, each parsed once, and the world that they make."""
@@ -22,11 +31,14 @@ class Scene:
         self.deployment = deployment
         self.sources: dict[str, Resource] = {}
         """The resource that each policy comes from, by the name that reasons give it."""
+        self.documents: dict[tuple[str, str], list[object]] = {}
+        """What was parsed, as it stands in the templates, by the stack and logical id."""
 
     def _parsed(self, resource: Resource, document: object, *, part: str, kind: Kind) -> Policy:
         """A policy document of a resource, parsed once for all scenes that share the resource."""
         name = f"{kind} {resource.logical_id}{f' ({part})' if part else ''}"
         self.sources[name] = resource
+        self.documents.setdefault((resource.stack, resource.logical_id), []).append(document)
         known = resource.__dict__.setdefault("_decision_policies", {})
         key = (part, kind)
         if key not in known:
@@ -66,15 +78,12 @@ class Scene:
         return self._parsed(resource, resource["PolicyDocument"], part="", kind=kind)
 
     def _boundary(self, role: Resource) -> Policy | None:
-        """The boundary where the templates hold it.
-
-        One of the organization is not known here, and taken for one that takes nothing away.
-        """
+        """The boundary; one that the templates do not hold is taken to take nothing away."""
         arn = role["PermissionsBoundary"]
         for each in self.deployment.of_type("AWS::IAM::ManagedPolicy"):
             if each.ref == arn:
                 return self._document(each, kind=Kind.BOUNDARY)
-        return None
+        return UNKNOWN_BOUNDARY if arn is not None else None
 
     @cached_property
     def world(self) -> World:

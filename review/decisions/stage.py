@@ -182,7 +182,10 @@ class Stage:
         for found in self.scene.world.resource_policies.values():
             for statement in found.statements:
                 for names in (statement.principals, statement.not_principals):
-                    accounts = sorted(each.split(":")[4] for each in (names.aws if names else ()))
+                    accounts = sorted(
+                        each.split(":")[4] if ":" in each else each
+                        for each in (names.aws if names else ())
+                    )
                     for account in accounts:
                         if account != self.fact("account"):
                             return account

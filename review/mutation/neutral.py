@@ -21,6 +21,8 @@ Neutral = Callable[[Templates, random.Random], None]
 
 NEUTRAL: Final[dict[str, Neutral]] = {}
 """Every neutral change by its name; made in place."""
+STRICTER: Final = frozenset({"stricter_conditions", "broader_denials"})
+"""Those that take access away, which a review notes."""
 
 
 def neutral(change: Neutral) -> Neutral:

@@ -77,6 +77,30 @@ def properties_of(type_: str) -> dict[str, Schema]:
     }
 
 
+@cache
+def defaults(type_: str) -> Mapping[str, Any]:
+    """What a resource does where the template says nothing, as the schema or its page tells."""
+    root = schema_of(type_) or {}
+    found: dict[str, Any] = dict(_DEFAULTS.get(type_, {}))
+    for name, schema in properties_of(type_).items():
+        for choice in _choices(root, schema):
+            default = choice.get("default")
+            if isinstance(default, str) and choice.get("type") != "string":
+                continue  # a text about the default, such as that of a key's policy
+            if isinstance(default, bool | int | str):
+                found[name] = default
+    return found
+
+
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-kms-key.html
+    "AWS::KMS::Key": {"Enabled": True},
+    # https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function.html
+    "AWS::Lambda::Function": {"Environment": {}},
+}
+"""Defaults of AWS's that its schemas leave to the pages about the resources."""
+
+
 def examples(type_: str, name: str) -> list[Any]:
     """Values that a property may have: each of an enumeration, both booleans, or a simple one."""
     root = schema_of(type_) or {}

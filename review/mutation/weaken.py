@@ -99,9 +99,14 @@ def _of_value(type_: str, value: object, path: Path) -> Iterator[tuple[Path, str
 
 
 def _of_number(type_: str, value: int, path: Path) -> Iterator[tuple[Path, str, Change]]:
-    choices = schemas.enum_at(type_, path[1:])
+    choices = [each for each in schemas.enum_at(type_, path[1:]) if isinstance(each, int)]
     if choices:
-        yield from _others(choices, value, path)
+        # As without an enumeration: as little and as much as can be, and the next to it.
+        fewer, more = [n for n in choices if n < value], [n for n in choices if n > value]
+        chosen = {min(choices), max(choices)}
+        chosen |= {max(fewer)} if fewer else set()
+        chosen |= {min(more)} if more else set()
+        yield from _others(sorted(chosen), value, path)
         return
     least, most = schemas.range_at(type_, path[1:])
     for other in dict.fromkeys((least if least is not None else 0, most or 65535)):

@@ -1,7 +1,8 @@
-"""What a rule has looked at to come to its verdict: resources, their properties and values."""
+"""What a rule has looked at to come to its verdict: properties, values, what is not there."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ _LENGTH: Final = 90
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """One property that was read."""
+    """One property that was read; or what was looked for beside the resources."""
 
     stack: str
     logical_id: str
+    """Empty for what is no property of a resource."""
     property: str
     value: str
 
@@ -39,36 +41,64 @@ class Evidence:
     @property
     def resources(self) -> int:
         """How many resources the shown properties are of."""
-        return len({(each.stack, each.logical_id) for each in self.looks})
+        return len({(each.stack, each.logical_id) for each in self.looks if each.logical_id})
 
 
 def evidence_of(rule: Rule, deployment: Deployment) -> Evidence:
     """Run a rule and note which properties of which resources it reads.
 
     What the deployment remembers from an earlier rule, such as which environment it is, is not
-    read again and belongs to none.
+    read again and belongs to none; unless that is all that the rule goes by.
     """
     rule(deployment)  # what is worked out once for all rules is worked out here
-    read: dict[tuple[str, str, str], Resource] = {}
-
-    def note(resource: Resource, path: str) -> None:
-        read.setdefault((resource.stack, resource.logical_id, path), resource)
-
-    with told_of_reads(note):
-        violations = tuple(rule(deployment))
-    looks = [
-        Look(stack=stack, logical_id=logical_id, property=path, value=shown(_value(resource, path)))
-        for (stack, logical_id, path), resource in read.items()
-    ]
+    violations, looks = _looks(rule, deployment)
+    if not looks:
+        violations, looks = _looks(rule, _forgetful(deployment))
     looks.sort(key=lambda each: (each.value == _ABSENT, each.stack, each.logical_id, each.property))
     return Evidence(
         rule=rule, violations=violations, looks=tuple(looks[:MOST]), more=len(looks[MOST:])
     )
 
 
+def _forgetful(deployment: Deployment) -> Deployment:
+    """The same resources in a deployment that remembers nothing else."""
+    fresh = dataclasses.replace(deployment)
+    fresh.__dict__["_resolved"] = deployment.__dict__["_resolved"]
+    return fresh
+
+
+def _looks(rule: Rule, deployment: Deployment) -> tuple[tuple[Violation, ...], list[Look]]:
+    read: dict[tuple[str, str, str], Resource] = {}
+    beside: dict[tuple[str, str], object] = {}
+
+    def note(resource: Resource, path: str) -> None:
+        read.setdefault((resource.stack, resource.logical_id, path), resource)
+
+    def note_beside(stack: str, what: str, found: object) -> None:
+        beside.setdefault((stack, what), found)
+
+    with told_of_reads(note, beside=note_beside):
+        violations = tuple(rule(deployment))
+    return violations, [
+        *(
+            Look(
+                stack=stack,
+                logical_id=logical_id,
+                property=path,
+                value=shown(_value(resource, path)),
+            )
+            for (stack, logical_id, path), resource in read.items()
+        ),
+        *(
+            Look(stack=stack, logical_id="", property=what, value=shown(found))
+            for (stack, what), found in beside.items()
+        ),
+    ]
+
+
 def _value(resource: Resource, path: str) -> Any:  # noqa: ANN401 - a piece of a template
     """A property by its path, in which numbers are places in a list; or what stands beside them."""
-    here: Any = {**resource.attributes, **resource.properties}
+    here: Any = {"Type": resource.type, **resource.attributes, **resource.properties}
     for step in path.split("."):
         if isinstance(here, Mapping):
             here = here.get(step)

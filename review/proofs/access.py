@@ -14,14 +14,13 @@ from typing import Final
 
 import z3
 
-from review.decisions.document import Policy, Statement
+from review.decisions.document import Policy, Statement, account_named
 from review.decisions.request import Who
 from review.proofs import encoding
 from review.proofs.languages import Wild, literal
 from review.proofs.solver import Answer, Hints, Outcome, find
 from review.proofs.symbols import Symbols
 
-_ROOT: Final = ":root"
 _PRINCIPAL_KEYS: Final = frozenset({"aws:principalarn", "aws:userid", "aws:username"})
 
 
@@ -73,6 +72,31 @@ def added(*, before: Sequence[Policy], after: Sequence[Policy], of: Of) -> Itera
     Every difference has an answer that is `REFUTED`, with a request that shows it, or `UNDECIDED`,
     which is a difference too: nobody has shown that there is none.
     """
+    asked = (_said(before), _said(after), of)
+    if asked in _NOTHING_MORE:
+        return
+    found = False
+    for each in _added(before=before, after=after, of=of):
+        found = True
+        yield each
+    if not found:
+        if len(_NOTHING_MORE) >= _KEPT:
+            _NOTHING_MORE.clear()
+        _NOTHING_MORE.add(asked)
+
+
+_NOTHING_MORE: Final[set[tuple[frozenset[object], frozenset[object], Of]]] = set()
+"""Questions that were proven: thousands of weakened copies ask them again."""
+_KEPT: Final = 4096
+
+
+def _said(policies: Iterable[Policy]) -> frozenset[object]:
+    return frozenset(
+        statement_key(statement) for policy in policies for statement in policy.statements
+    )
+
+
+def _added(*, before: Sequence[Policy], after: Sequence[Policy], of: Of) -> Iterator[Difference]:
     old_allows, old_denies = _statements(before)
     new_allows, new_denies = _statements(after)
     known = {statement_key(each) for _, each in old_allows}
@@ -123,7 +147,7 @@ def is_delegation(statement: Statement) -> bool:
     return (
         names is not None
         and not names.everyone
-        and any(arn.endswith(_ROOT) for arn in names.aws)
+        and any(account_named(each) is not None for each in names.aws)
         and not any(condition.key in _PRINCIPAL_KEYS for condition in statement.conditions)
     )
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from review.decisions.document import Kind, policy
 from review.decisions.errors import UndecidableError
 from review.decisions.purposes import facts
-from review.decisions.scene import Scene
+from review.decisions.scene import UNKNOWN_BOUNDARY, Scene
 from review.findings import Finding
 from review.proofs.access import Difference, Of, added
 from review.proofs.aliases import renaming
@@ -190,9 +190,11 @@ def _of_policies(
 ) -> Iterator[Finding]:
     for key in sorted({*held, *approved}):
         now, before = held.get(key), approved.get(key)
-        after = now.policies if now else ()
-        earlier = before.policies if before else ()
         held_by = now or before
+        # A role without a boundary is one that a boundary takes nothing away from.
+        absent = (UNKNOWN_BOUNDARY,) if held_by and held_by.kind is Kind.BOUNDARY else ()
+        after = now.policies if now else absent
+        earlier = before.policies if before else absent
         of = _of(deployment, held_by)
         new = {_in_words(each, held_by): each for each in added(before=earlier, after=after, of=of)}
         gone = {
@@ -208,7 +210,7 @@ def _of(deployment: Deployment, held: Held | None) -> Of:
     """What is known of the requests that the policies are asked about."""
     if held is None or held.kind is Kind.ENDPOINT:
         return Of(partition=deployment.partition)
-    if held.kind is Kind.IDENTITY:
+    if held.kind in {Kind.IDENTITY, Kind.BOUNDARY}:
         return Of(partition=deployment.partition, role=held.owner)
     return Of(partition=deployment.partition, resource=held.owner)
 
@@ -261,6 +263,8 @@ def _in_words(found: Difference, held: Held | None) -> str:
     elif statement.not_principals is not None:
         who = "everybody but those whom it names"
     through = f" by the {held.kind} of {owner}" if held and who != owner else ""
+    if held and held.kind is Kind.BOUNDARY:
+        through = ", as far as its permissions boundary goes"
     return f"{who} may {actions} on {resources}{f' if {conditions}' if conditions else ''}{through}"
 
 

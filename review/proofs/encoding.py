@@ -12,7 +12,7 @@ from typing import Final
 
 import z3
 
-from review.decisions.document import Condition, Names, Policy, Statement
+from review.decisions.document import Condition, Names, Policy, Statement, account_named
 from review.decisions.patterns import ARN_PARTS, QUESTION, STAR, Text, Token, Variable
 from review.decisions.request import Who
 from review.proofs.languages import Pattern, Wild, literal, meet
@@ -122,7 +122,9 @@ def names_the_principal(request: Symbols, statement: Statement) -> z3.BoolRef:
     if statement.principals is not None:
         return _named(request, statement.principals)
     if statement.not_principals is not None:
-        return z3.Not(_exempt(request, statement.not_principals))
+        others = z3.Not(_exempt(request, statement.not_principals))
+        # AWS: such a Deny is always for whoever has a permissions boundary.
+        return others if statement.allows else z3.Or(request.is_bounded, others)
     return z3.BoolVal(True)
 
 
@@ -152,7 +154,9 @@ def _is_other(request: Symbols, names: Names) -> list[z3.BoolRef]:
 
 
 def _is_principal(request: Symbols, arn: str) -> z3.BoolRef:
-    """That an ARN of a Principal element is one of the names that the principal has."""
+    """That a name of a Principal element is one of those that the principal has."""
+    if ":" not in arn:
+        return request.is_of(arn)
     _, partition, _, _, account, name = arn.split(":", maxsplit=5)
     if partition != request.partition:
         return z3.BoolVal(False)
@@ -179,7 +183,7 @@ def _exempt(request: Symbols, names: Names) -> z3.BoolRef:
     """
     if names.everyone:
         return z3.BoolVal(True)
-    accounts = [arn for arn in names.aws if arn.endswith(":root")]
+    accounts = [each for each in names.aws if account_named(each) is not None]
     sessions = [arn for arn in names.aws if ":assumed-role/" in arn]
     others = [arn for arn in names.aws if arn not in accounts and arn not in sessions]
 

@@ -90,6 +90,7 @@ def _is(request: Symbols, principal: Principal) -> list[z3.BoolRef]:
         request.is_a(principal.who),
         request.arn.equals(principal.arn),
         request.session.equals(principal.session),
+        request.is_bounded == (principal.boundary is not None),
     ]
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from review.decisions.document import Kind, Names, Policy, Statement, policy
 from review.decisions.patterns import Text
-from review.decisions.scene import Scene
+from review.decisions.scene import UNKNOWN_BOUNDARY, Scene
 from review.proofs.insiders import roles
 from review.proofs.outsiders import document_of
 from review.template.deployment import Resource
@@ -42,6 +42,14 @@ def inventory(scene: Scene) -> Iterator[Held]:
             resource=resource,
             path="Policies",
         )
+        if principal.boundary is not None and principal.boundary is not UNKNOWN_BOUNDARY:
+            yield Held(
+                owner=resource.arn,
+                kind=Kind.BOUNDARY,
+                policies=(principal.boundary,),
+                resource=resource,
+                path="PermissionsBoundary",
+            )
     for arn, found in scene.world.resource_policies.items():
         resource = scene.sources[found.name.split(" and ")[0]]
         yield Held(

@@ -10,12 +10,22 @@ from typing import Final
 
 import z3
 
+from review.decisions.document import Kind, policy
 from review.decisions.request import Principal, Request, Value, Who
 from review.proofs.languages import TooManyClassesError
 from review.proofs.symbols import KINDS, Key, PrincipalKey, Symbols, Text
 
 TIMEOUT_MS: Final = 4000
 """How long one question may take; one that takes longer is not answered, and that is a failure."""
+EVERYTHING: Final = policy(
+    {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}],
+    },
+    name="a permissions boundary that takes nothing away",
+    kind=Kind.BOUNDARY,
+)
+"""Of a principal that is not in the templates: the least that it can be limited by."""
 STRANGER: Final = "444455556666"
 """The account that stands for somebody else's where the solver has the choice."""
 
@@ -172,6 +182,7 @@ def _request(symbols: Symbols, model: z3.ModelRef, hints: Hints) -> Request:
             arn=arn,
             session=value("session"),
             service=value("service") if who is Who.SERVICE else "",
+            boundary=EVERYTHING if z3.is_true(model.eval(symbols.is_bounded)) else None,
         ),
         action=value("action"),
         resource=value("resource") or "*",

@@ -191,6 +191,8 @@ class Symbols:
         self.action = Text("action", (*_SOME, ":", *_SOME))
         self.resource = Text("resource")
         self.keys: dict[str, Key] = {}
+        self.is_bounded = z3.Bool("has a permissions boundary")
+        """Whether the principal has one, whatever it says."""
         self._free: dict[object, z3.BoolRef] = {}
 
     def _arn_of(self, name: str) -> Pattern:
@@ -222,6 +224,7 @@ class Symbols:
         """What AWS guarantees of the request, as far as its parts have been asked for."""
         yield self.who >= 0
         yield self.who < len(KINDS)
+        yield z3.Implies(self.is_bounded, self.is_a(Who.ROLE, Who.USER))
         for kind, name in ((Who.ROLE, "role/"), (Who.USER, "user/"), (Who.ROOT, "root")):
             yield self.is_a(kind) == z3.And(self.has_account, self.arn.matches(self._arn_of(name)))
         for key in self.keys.values():

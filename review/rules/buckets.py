@@ -383,8 +383,17 @@ def _lifecycle(bucket: Resource, *, expires: bool) -> Iterator[Violation]:
     for name, parts in numbers.items():
         if name in wanted and set(rule[name]) != set(parts):
             yield at(bucket, f"{name} is {shown(rule[name])}", f"{path}.{name}")
+            continue
+        for part in parts:
+            days = int(rule[name][part]) if name in wanted else 1
+            if not 1 <= days <= _MOST_DAYS:
+                yield at(bucket, f"{name} after {days} days, expected 1 to {_MOST_DAYS}", path)
     if expires and int(rule["ExpirationInDays"]) < 1:
         yield at(bucket, f"access logs expire after {rule['ExpirationInDays']} days", path)
+
+
+_MOST_DAYS: Final = 90
+"""What nobody finished, or replaced, is gone by then: it holds data too, and is paid for."""
 
 
 @rule(

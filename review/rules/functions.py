@@ -24,7 +24,7 @@ from review.rules.standards import (
     PRIVATE_STORE,
     also,
 )
-from review.template.deployment import Deployment
+from review.template.deployment import Deployment, Resource
 
 FUNCTION: Final = "AWS::Lambda::Function"
 NODE: Final = "nodejs24.x"
@@ -195,8 +195,30 @@ def functions_run_where_and_as_designed(deployment: Deployment) -> Iterator[Viol
                 )
         if function["Environment"] and set(function["Environment"]) != {"Variables"}:
             yield at(function, f"Environment is {shown(function['Environment'])}", "Environment")
-        if not 1 <= int(function["Timeout"] or 3) <= 900:
-            yield at(function, f"Timeout is {function['Timeout']}", "Timeout")
+        yield from _sizes(function)
+
+
+_LIMITS: Final = {
+    # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+    "Timeout": (30, 900, 3),
+    "MemorySize": (128, 10240, 128),
+}
+"""The least with which a function does its work, the most that Lambda takes, and its default."""
+
+
+def _sizes(function: Resource) -> Iterator[Violation]:
+    """A function that is given no time, or no place to run, leaves jobs unfollowed."""
+    for name, (least, most, default) in _LIMITS.items():
+        found = default if function[name] is None else int(function[name])
+        if not least <= found <= most:
+            yield at(function, f"{name} is {found}, expected {least} to {most}", name)
+    reserved = function["ReservedConcurrentExecutions"]
+    if reserved is not None and int(reserved) < 1:
+        yield at(
+            function,
+            f"ReservedConcurrentExecutions is {reserved}: the function is switched off",
+            "ReservedConcurrentExecutions",
+        )
 
 
 def _expected_functions(environment: Environment) -> dict[str, dict[str, Any]]:

@@ -34,6 +34,7 @@ ANYWHERE: Final = re.compile(r"(0\.0\.0\.0|::)/0")
 def no_way_to_the_internet(deployment: Deployment) -> Iterator[Violation]:
     """Types that would be a way."""
     for resource in deployment.resources:
+        resource.looked_at("Type")
         if WAYS_OUT.fullmatch(resource.type):
             yield at(resource, "a way out of the network")
 
@@ -277,6 +278,8 @@ def a_zone_can_be_dropped(deployment: Deployment) -> Iterator[Violation]:
         (each.stack, each.logical_id): each for each in deployment.of_type("AWS::EC2::Subnet")
     }
     for stack, template in deployment.templates.items():
+        exported = [name for name, each in template.get("Outputs", {}).items() if "Export" in each]
+        deployment.looked_at(stack, "Outputs with Export", exported or "none")
         for name, output in template.get("Outputs", {}).items():
             value = output.get("Value")
             place = (stack, value.get("Ref")) if isinstance(value, dict) else None

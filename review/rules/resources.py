@@ -114,6 +114,7 @@ def nothing_is_shared_with_others(deployment: Deployment) -> Iterator[Violation]
 def only_known_resources(deployment: Deployment) -> Iterator[Violation]:
     """By type; how many of each is for the rules about it."""
     for resource in deployment.resources:
+        resource.looked_at("Type")
         if resource.type not in EXPECTED_TYPES:
             yield at(resource, "a type that no rule looks at")
 
@@ -130,6 +131,8 @@ def only_known_resources(deployment: Deployment) -> Iterator[Violation]:
 def templates_say_what_is_deployed(deployment: Deployment) -> Iterator[Violation]:
     """The one parameter is the CDK's, of the version of its bootstrap."""
     for stack, template in deployment.templates.items():
+        for section in ("Transform", "Hooks", "Conditions", "Parameters"):
+            deployment.looked_at(stack, section, template.get(section) or "none")
         for section in ("Transform", "Hooks", "Conditions"):
             if template.get(section) and set(template[section]) != {"CDKMetadataAvailable"}:
                 yield of_the_whole(f"{stack}: {section} {shown(template[section])}")
@@ -187,6 +190,8 @@ def stacks_wait_for_what_they_use(deployment: Deployment) -> Iterator[Violation]
     for stack in sorted(deployment.templates):
         part = stack.removeprefix(prefix)
         # A job runs with the permissions until it ends.
+        waits = sorted(deployment.dependencies.get(stack, ()))
+        deployment.looked_at(stack, "waits for the stacks", waits or "none")
         needed = set(parts) if part.startswith("job-") else waiting.get(part, set())
         # What removes a deployment goes after the stack that asked for it.
         if any(each.stack == stack for each in deployment.of_type(DEPLOYMENT)):
@@ -235,6 +240,7 @@ def outputs_name_what_is_ours(deployment: Deployment) -> Iterator[Violation]:
     }
     for name, value in expected.items():
         stack, said = found.get(name, ("", None))
+        deployment.looked_at(stack, f"Outputs.{name}.Value", said)
         if said != value:
             yield Violation(
                 message=f"output {name} is {shown(said)}, expected {value}", stack=stack

@@ -39,16 +39,30 @@ __all__ = [
 
 
 _READER: ContextVar[Callable[[Resource, str], None] | None] = ContextVar("_READER", default=None)
+_LISTENER: ContextVar[Callable[[str, str, object], None] | None] = ContextVar(
+    "_LISTENER", default=None
+)
 
 
 @contextmanager
-def told_of_reads(reader: Callable[[Resource, str], None]) -> Iterator[None]:
-    """While the body runs, tell of every property that is read: what, and its dotted path."""
-    token = _READER.set(reader)
+def told_of_reads(
+    reader: Callable[[Resource, str], None],
+    *,
+    beside: Callable[[str, str, object], None] | None = None,
+) -> Iterator[None]:
+    """While the body runs, tell of every property that is read: what, and its dotted path.
+
+    Args:
+        reader: Told of a resource and the path.
+        beside: Told of what is read beside resources: the stack, or nothing for all of them; what;
+            and what was found.
+    """
+    token, other = _READER.set(reader), _LISTENER.set(beside)
     try:
         yield
     finally:
         _READER.reset(token)
+        _LISTENER.reset(other)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,7 +301,22 @@ class Deployment:
 
     def of_type(self, *types: str) -> list[Resource]:
         """The resources of the types."""
+        if (listener := _LISTENER.get()) is not None:
+            for type_ in types:
+                if type_ not in self._by_type:
+                    listener("", f"resources of type {type_}", "none")
         return [resource for type_ in types for resource in self._by_type.get(type_, [])]
+
+    def looked_at(self, stack: str, what: str, found: object) -> None:
+        """Tell whoever listens that something beside the resources is read.
+
+        Args:
+            stack: Where.
+            what: As a reader of the template would look for it.
+            found: What is there.
+        """
+        if (listener := _LISTENER.get()) is not None:
+            listener(stack, what, found)
 
     @cached_property
     def _by_type(self) -> dict[str, list[Resource]]:

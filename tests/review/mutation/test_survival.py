@@ -1,4 +1,4 @@
-"""Whatever is weakened, added or removed, the rules notice it; what is neutral they let pass."""
+"""Whatever is weakened, added or removed is a mutant; what is neutral the rules let pass."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ from typing import get_args
 
 import pytest
 
-from review.mutation.__main__ import table
 from review.mutation.additions import additions
+from review.mutation.families import table
 from review.mutation.mutant import OUTPUT, Kind, Mutant
 from review.mutation.neutral import NEUTRAL, applied
 from review.mutation.survival import Noticing, Verdict, judges_of
 from review.mutation.weaken import weakenings
 from review.rules import violations
 from review.template.deployment import Deployment
-from tests.review.mutation.harmless import EXCUSES, explains, is_harmless
 from tests.review.rules.twins import good
 from tests.security.app_deployment import AppDeployment
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = 400
-"""As many as fit into an everyday run; `pytest -m slow` makes every mutant."""
+"""As many as fit into an everyday run; `make mutation-all` judges every mutant."""
 
 
 @pytest.fixture(scope="module")
@@ -57,35 +56,12 @@ def test_every_resource_is_removed_once(dev: AppDeployment, mutants: list[Mutant
     assert sorted(removed) == sorted((each.stack, each.logical_id) for each in dev.resources)
 
 
-def test_a_sample_of_mutants_is_noticed(dev: AppDeployment, mutants: list[Mutant]) -> None:
+def test_the_rules_alone_notice_most_of_a_sample(dev: AppDeployment, mutants: list[Mutant]) -> None:
+    """What they leave is for the other parts of the gate: see test_run."""
     survivors = list(Noticing(dev, judges_of("app")).survivors(_sample(mutants)))
-    assert len(survivors) < SAMPLE / 4
-    assert [str(each) for each in survivors if not is_harmless(each, dev)] == []
-
-
-@pytest.mark.slow
-def test_every_mutant_is_noticed(dev: AppDeployment, mutants: list[Mutant]) -> None:
-    noticing = Noticing(dev, judges_of("app"))
-    survivors = list(noticing.survivors(mutants))
-    assert [str(each) for each in survivors if not is_harmless(each, dev)] == []
-    # An excuse that no mutant needs any more is as stale as an acknowledgement without a finding.
-    assert [e.why for e in EXCUSES if not any(explains(e, each) for each in survivors)] == []
-    in_policies = sum(mutant.kind == "policy" for mutant in mutants)
-    assert sum(each.kind == "policy" for each in survivors) <= in_policies / 4
-
-
-def test_a_harmful_change_has_no_excuse(dev: AppDeployment, mutants: list[Mutant]) -> None:
-    by_text = {str(mutant): mutant for mutant in mutants}
-    for harmful in (
-        "(AWS::Logs::LogGroup): Properties.RetentionInDays: set to 7",
-        "(AWS::KMS::Key): Properties.EnableKeyRotation: set to False",
-        "(AWS::KMS::Key): Properties.KeySpec: added as RSA_2048",
-        "(AWS::KMS::Key): Properties.KeyPolicy.Statement.1.Condition: removed",
-        "(AWS::S3::BucketPolicy): Properties.PolicyDocument.Statement.1: removed",
-    ):
-        found = [mutant for text, mutant in by_text.items() if text.endswith(harmful)]
-        assert found, harmful
-        assert not any(is_harmless(each, dev) for each in found), harmful
+    assert len(survivors) < SAMPLE / 6
+    in_policies = [each for each in survivors if each.kind == "policy"]
+    assert len(in_policies) < SAMPLE / 20
 
 
 @pytest.mark.parametrize("profile", ["any", "app"])
@@ -134,3 +110,16 @@ def test_the_table_tells_what_each_family_leaves(dev: AppDeployment) -> None:
         "100.0 % → 50.0 %"
     )
     assert len(lines[0].split("|")) == len(get_args(Kind)) + 4
+
+
+def test_of_an_enumeration_of_numbers_the_ends_and_the_neighbours_are_tried(
+    mutants: list[Mutant],
+) -> None:
+    """As of numbers without one: a hundred days more say nothing that a day more does not."""
+    tried = {
+        each.how
+        for each in mutants
+        if each.type == "AWS::Logs::LogGroup" and each.where.endswith("RetentionInDays")
+    }
+    assert tried >= {"set to 1", "set to 3653", "removed"}
+    assert len(tried) <= 5

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import z3
 
+from review.decisions.scene import UNKNOWN_BOUNDARY, Scene
 from review.findings import Finding
 from review.mutation.neutral import NEUTRAL, applied
 from review.proofs import solver
@@ -231,3 +232,44 @@ def test_a_baseline_is_the_same_file_for_the_same_access(
 def approve_once(found: Baseline) -> Approval:
     """The approval at one time, whenever it was given."""
     return found.approved.model_copy(update={"at": datetime(2026, 11, 23, tzinfo=UTC)})
+
+
+# A permissions boundary that the templates hold is a policy of its own.
+
+
+def _bounded(dev: AppDeployment, *actions: str) -> AppDeployment:
+    """With a boundary for every role of the identity stack."""
+
+    def make(templates: dict[str, Any]) -> None:
+        resources = templates["finetune-dev-identity"]["Resources"]
+        statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
+        resources["Boundary"] = {
+            "Type": "AWS::IAM::ManagedPolicy",
+            "Properties": {"PolicyDocument": {"Version": "2012-10-17", "Statement": [statement]}},
+        }
+        for resource in resources.values():
+            if resource["Type"] == "AWS::IAM::Role":
+                resource["Properties"]["PermissionsBoundary"] = {"Ref": "Boundary"}
+
+    return dev.changed(make)
+
+
+def test_a_boundary_that_is_widened_or_gone_is_new_access(dev: AppDeployment) -> None:
+    narrow, wide = _bounded(dev, "s3:*"), _bounded(dev, "s3:*", "iam:*")
+    approved = approve(narrow, by="Security", because="a boundary")
+    assert _news(narrow, approved) == []
+    for weaker in (wide, dev):
+        errors = [each.message for each in _news(weaker, approved) if each.level == "error"]
+        assert errors
+        assert all("as far as its permissions boundary goes" in each for each in errors)
+    stricter = _news(narrow, approve(wide, by="Security", because="a wide one"))
+    assert {each.level for each in stricter} == {"note"}
+
+
+def test_a_boundary_of_somebody_elses_takes_nothing_away_and_is_one(dev: AppDeployment) -> None:
+    """A denial by exception holds for a role with one: the role counts as bounded."""
+    arn = "arn:aws:iam::111122223333:policy/boundary"
+    bounded = dev.put("AWS::IAM::Role", "PermissionsBoundary", arn)
+    role = bounded.of_type("AWS::IAM::Role")[0]
+    assert Scene(bounded).role(role, name="role").boundary is UNKNOWN_BOUNDARY
+    assert Scene(dev).role(dev.of_type("AWS::IAM::Role")[0], name="role").boundary is None

@@ -16,6 +16,8 @@ from review.decisions.evaluator import evaluate
 from review.decisions.request import Principal, Request, Who
 from review.decisions.world import World, holder
 from review.proofs import encoding
+from review.proofs.access import Of, added
+from review.proofs.solver import EVERYTHING
 from review.proofs.symbols import KINDS, PrincipalKey, Symbols
 
 ACCOUNT, STRANGER = "111122223333", "444455556666"
@@ -61,6 +63,12 @@ _OPERATORS = {
 _PRINCIPALS = [
     Principal(who=Who.ROLE, name="role", arn=f"arn:aws:iam::{ACCOUNT}:role/path/Job"),
     Principal(who=Who.USER, name="user", arn=f"arn:aws:iam::{STRANGER}:user/somebody"),
+    Principal(
+        who=Who.ROLE,
+        name="bounded",
+        arn=f"arn:aws:iam::{ACCOUNT}:role/path/Job",
+        boundary=EVERYTHING,
+    ),
     Principal(who=Who.SERVICE, name="service", service="bedrock.amazonaws.com"),
     Principal(who=Who.ANONYMOUS, name="anybody"),
 ]
@@ -71,6 +79,14 @@ _NAMED: list[Any] = [
     {"AWS": f"arn:aws:iam::{STRANGER}:root"},
     {"AWS": f"arn:aws:iam::{ACCOUNT}:role/path/Job"},
     {"AWS": f"arn:aws:sts::{ACCOUNT}:assumed-role/Job/session"},
+    {"AWS": [ACCOUNT, f"arn:aws:iam::{ACCOUNT}:role/path/Job"]},
+    {
+        "AWS": [
+            f"arn:aws:iam::{ACCOUNT}:root",
+            f"arn:aws:iam::{ACCOUNT}:role/path/Job",
+            f"arn:aws:sts::{ACCOUNT}:assumed-role/Job/session",
+        ]
+    },
     {"Service": "bedrock.amazonaws.com"},
     {"Service": ["s3.amazonaws.com"], "AWS": f"arn:aws:iam::{STRANGER}:user/somebody"},
 ]
@@ -142,6 +158,7 @@ def _known(symbols: Symbols, request: Request) -> list[z3.BoolRef]:
         symbols.action.equals(request.action.lower()),
         symbols.resource.equals(request.resource),
         symbols.session.equals(principal.session),
+        symbols.is_bounded == (principal.boundary is not None),
     ]
     if principal.service:
         fixed.append(symbols.service.equals(principal.service))
@@ -293,3 +310,76 @@ def test_what_the_solver_has_no_word_for_it_may_choose(operator: str, key: str, 
             solver.add(said(symbols, [found]) == wanted, symbols.action.equals("s3:getobject"))
             solver.add(symbols.key(key.lower()).given, *symbols.facts)
             assert solver.check() == z3.sat
+
+
+@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+@pytest.mark.parametrize("by_number", [True, False])
+def test_an_account_is_the_same_by_number_in_every_partition(
+    partition: str, *, by_number: bool
+) -> None:
+    """A number names no partition: it is the account of the one that the policy is in."""
+    named = STRANGER if by_number else f"arn:{partition}:iam::{STRANGER}:root"
+    found = policy(
+        {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"AWS": named},
+                    "Action": "kms:Decrypt",
+                    "Resource": "*",
+                }
+            ],
+        },
+        name="key",
+        kind=Kind.KEY,
+    )
+    asked = Request(
+        principal=Principal(
+            who=Who.ROLE,
+            name="stranger",
+            arn=f"arn:{partition}:iam::{STRANGER}:role/Somebody",
+            policies=(_EVERYTHING,),
+        ),
+        action="kms:Decrypt",
+        resource=f"arn:{partition}:kms:us-east-1:{ACCOUNT}:key/k",
+    )
+    world = World(
+        account=ACCOUNT,
+        partition=partition,
+        region="us-east-1",
+        resource_policies={asked.resource: found},
+    )
+    assert evaluate(asked, world).allowed
+    symbols = Symbols(partition=partition)
+    solver = z3.Solver()
+    solver.add(encoding.allows(symbols, [found]), *_known(symbols, asked), *symbols.facts)
+    assert solver.check() == z3.sat
+
+
+def test_a_denial_by_exception_is_for_whoever_has_a_boundary_too() -> None:
+    """Two denials that leave out one role are not the same for that role with a boundary.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
+    """
+    role = f"arn:aws:iam::{ACCOUNT}:role/path/Job"
+    denial = {"Effect": "Deny", "Action": "s3:GetObject", "Resource": "*"}
+    everybody = {
+        "Effect": "Allow", "Principal": {"AWS": ACCOUNT}, "Action": "s3:*", "Resource": "*"
+    }  # fmt: skip
+    session = f"arn:aws:sts::{ACCOUNT}:assumed-role/Job/session"
+
+    def with_denial(**more: Any) -> list[Policy]:
+        document = {"Version": "2012-10-17", "Statement": [everybody, {**denial, **more}]}
+        return [policy(document, name="bucket", kind=Kind.RESOURCE)]
+
+    by_exception = with_denial(NotPrincipal={"AWS": [ACCOUNT, role, session]})
+    by_condition = with_denial(
+        Principal="*", Condition={"ArnNotEquals": {"aws:PrincipalArn": role}}
+    )
+    of = Of(partition="aws", resource="arn:aws:s3:::data")
+    (lost,) = added(before=by_exception, after=by_condition, of=of)
+    assert lost.lost_denial
+    witness = lost.answer.request
+    assert witness is not None
+    assert (witness.principal.arn, witness.principal.boundary) == (role, EVERYTHING)
