@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from finetune.environments import DEFAULT_CONFIG, ConfigOption
+from finetune.environments import DEFAULT_CONFIG, ConfigOption, finding_of
 from finetune.report import (
     CommandError,
     ExitCode,
@@ -159,7 +159,6 @@ def _text(answers: Mapping[str, str], *, path: Path) -> str:
 
 
 def _check(*, name: str, directory: Path) -> None:
-    from finetune.cost import finding_of  # noqa: PLC0415 loaded when used
     from settings import SettingsError, load_settings  # noqa: PLC0415
 
     try:

@@ -14,7 +14,8 @@ from finetune.clean_up.looks import Region
 from finetune.clean_up.stacks import LastWords, Stack
 from finetune.clean_up.things import Fate, Judged, Kind, Thing
 from finetune.clean_up.wanted import Wanted, read_wanted
-from finetune.report import CommandError, Finding
+from finetune.environments import finding_of
+from finetune.report import CommandError, ExitCode, Finding
 from settings import available_environments
 from settings.cost import Line
 from settings.errors import SettingsError
@@ -136,9 +137,6 @@ def survey(
 
 
 def _prices(*, region: str, directory: Path) -> Prices:
-    from finetune.cost import finding_of  # noqa: PLC0415 loaded when used
-    from finetune.report import ExitCode  # noqa: PLC0415
-
     try:
         return read_prices(region=region, directory=directory)
     except SettingsError as error:

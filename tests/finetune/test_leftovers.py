@@ -198,6 +198,21 @@ def test_what_the_policy_keeps_goes_only_when_its_kind_is_named(
     assert list(account.models) == [MODEL]
 
 
+def test_no_key_goes_before_what_it_encrypts(
+    run: Run, account: OwnedAccount, project: Path
+) -> None:
+    path = project / "config" / "dev.yaml"
+    path.write_text(path.read_text().replace("retain: false", "retain: true"))
+    account.keys["data-key"] = "Enabled"
+    account.buckets["finetune-dev-storage-data"] = []
+    take = ("leftovers", "--delete", "--yes", "--also-kept", "key")
+    assert run(*take).code == 0
+    assert account.keys == {"data-key": "Enabled"}
+    # The twin: with the bucket it goes.
+    assert run(*take, "--also-kept", "bucket").code == 0
+    assert account.keys == {"data-key": "PendingDeletion"}
+
+
 def test_what_does_not_carry_our_tag_is_never_deleted(run: Run, account: OwnedAccount) -> None:
     account.topics["finetune-dev-somebody"] = {}
     ended = run("leftovers", "--delete", "--also-kept", "topic", "--yes", "--json")
