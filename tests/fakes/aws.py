@@ -377,6 +377,11 @@ class FakeAws:
             if at > self.now:
                 continue
             target = json.loads(schedule["Target"]["Input"])["ProvisionedModelId"]
+            found = self.bedrock.find_throughput(target)
+            # The Scheduler's role may delete what carries our tag.
+            tags = self.tags.get(found["provisionedModelArn"], {}) if found else {}
+            if found and tags.get("finetune:environment") != "dev":
+                continue
             try:
                 self.bedrock.delete_throughput({"provisionedModelId": target})
             except RefusalError as refusal:
