@@ -92,6 +92,16 @@ def test_a_list_that_aws_refuses_ends_with_3_and_keeps_no_other_from_being_read(
     assert by_name(ended.answer)[f"{OTHER}-abc123"]["fate"] == "forgotten"
 
 
+def test_throughput_whose_tags_may_not_be_read_is_not_passed_over(
+    run: Run, account: OwnedAccount
+) -> None:
+    account.throughput(f"{OTHER}-abc123", job="old")
+    account.refused_tags = "AccessDeniedException"
+    ended = run("leftovers", "--json")
+    assert ended.code == 3
+    assert any("throughput" in each["message"] for each in ended.answer["findings"])
+
+
 def test_things_of_other_environments_are_seen_only_when_asked_for(
     run: Run, account: OwnedAccount
 ) -> None:
