@@ -324,13 +324,18 @@ class Stage:
         )
         return {key: next(iter(value.values())) for key, value in item.get("Item", {}).items()}
 
+    def is_deployed(self) -> bool:
+        """Whether the environment has stacks at all."""
+        answer = self.service("cloudformation").describe_stacks()["Stacks"]
+        return any(stack["StackName"].startswith(self.stack("")) for stack in answer)
+
     def alarm(self, name: str) -> str:
         """State of an alarm of the environment."""
         found = self.service("cloudwatch").describe_alarms(AlarmNames=[self.stack(name)])
         must(bool(found["MetricAlarms"]), f"there is an alarm {self.stack(name)}")
         return str(found["MetricAlarms"][0]["StateValue"])
 
-    def command(self, *arguments: str, name: str) -> tuple[int, str]:
+    def command(self, *arguments: str, name: str, timeout: float = TIMEOUT) -> tuple[int, str]:
         """Run `finetune` as an engineer of the settings; return its exit code and what it said."""
         person = main_scenario.engineer(client=self.client, settings=self.settings)
         outcome = self.session.children.run(
@@ -341,6 +346,6 @@ class Stage:
             name=name,
             cwd=self.session.state,
             environment=person.environment(),
-            timeout=TIMEOUT,
+            timeout=timeout,
         )
         return outcome.code, outcome.text
