@@ -128,4 +128,5 @@ def as_result(found: Survey) -> dict[str, object]:
         "currency": "USD",
         "counts": {fate.value: len(found.of(fate)) for fate in Fate},
         "things": [as_object(entry) for entry in found.entries],
+        "only_tagged": list(found.only_tagged),
     }

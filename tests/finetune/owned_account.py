@@ -78,6 +78,8 @@ class OwnedAccount(FakeAws):
         self.deployments: dict[str, dict[str, Any]] = {}
         self.tags: dict[str, dict[str, str]] = {}
         """Tags of what Bedrock has, by ARN."""
+        self.tagged: dict[str, str] = {}
+        """Environment by ARN, as the tagging API tells."""
         self.refused_tags = ""
         """Code of the error with which Bedrock refuses to tell tags."""
         self.buckets: dict[str, list[str]] = {}
@@ -329,6 +331,15 @@ class OwnedAccount(FakeAws):
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
     # The rest
+
+    def _on_GetResources(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        del arguments
+        return {
+            "ResourceTagMappingList": [
+                {"ResourceARN": arn, "Tags": [{"Key": TAG, "Value": environment}]}
+                for arn, environment in self.tagged.items()
+            ]
+        }
 
     def _on_GetCallerIdentity(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         del arguments

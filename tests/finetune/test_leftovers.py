@@ -102,6 +102,20 @@ def test_throughput_whose_tags_may_not_be_read_is_not_passed_over(
     assert any("throughput" in each["message"] for each in ended.answer["findings"])
 
 
+def test_what_only_the_tagging_api_knows_is_told_and_judges_nobody(
+    run: Run, account: OwnedAccount
+) -> None:
+    account.tagged = {
+        "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1": "dev",
+        "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1": "dev",
+        "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-2": "alice",
+    }
+    ended = run("leftovers", "--json")
+    assert ended.code == 0
+    # vpc-1 is known, subnet-2 another's.
+    assert ended.answer["only_tagged"] == ["arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1"]
+
+
 def test_things_of_other_environments_are_seen_only_when_asked_for(
     run: Run, account: OwnedAccount
 ) -> None:
@@ -159,6 +173,7 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(run: Run, account: OwnedAc
     account.throughput(f"{OTHER}-abc123", job="old")
     ended = run("leftovers", "--delete", "--json")
     assert (ended.code, errors(ended)) == (2, ["not-confirmed"])
+    assert [each["name"] for each in ended.answer["would_remove"]] == [f"{OTHER}-abc123"]
     assert account.throughputs
 
 
