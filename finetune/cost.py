@@ -11,6 +11,7 @@ from finetune.environments import (
     DEFAULT_ENVIRONMENT,
     ConfigOption,
     EnvironmentOption,
+    finding_of,
 )
 from finetune.report import (
     CommandError,
@@ -218,15 +219,3 @@ def _line(line: "Line") -> dict[str, object]:
             "uncertain": price.uncertain,
         },
     }
-
-
-def finding_of(values: Mapping[str, object]) -> Finding:
-    """A finding of the settings as a command tells it."""
-    where = values["where"]
-    return Finding(
-        id=str(values["id"]),
-        level="error",
-        message=str(values["message"]),
-        fix=str(values["fix"]),
-        where=where if isinstance(where, dict) else {},
-    )

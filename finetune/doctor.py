@@ -10,6 +10,7 @@ from finetune.environments import (
     ConfigOption,
     EnvironmentOption,
     RehearsalOption,
+    finding_of,
 )
 from finetune.report import (
     CommandError,
@@ -79,7 +80,6 @@ def doctor(
 
 
 def _settings(*, environment: str, directory: Path) -> "Settings":
-    from finetune.cost import finding_of  # noqa: PLC0415 loaded when used
     from settings import SettingsError, load_settings  # noqa: PLC0415
 
     try:

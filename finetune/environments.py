@@ -1,6 +1,7 @@
 """Which environment a command works on: its settings, and where they are."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +77,20 @@ class Environment:
         """Return the name of one of the environment's stacks, such as `storage`."""
         return f"finetune-{self.name}-{part}"
 
+    def job_of(self, name: str) -> str | None:
+        """Return the job that a name is, or that a whole name in Bedrock belongs to, else None.
+
+        A model outlives its job in the settings: its whole name is enough.
+        """
+        from customization.identity import DIGEST_PATTERN, JOB_PATTERN  # noqa: PLC0415 when used
+
+        if name in self.jobs:
+            return name
+        whole = re.fullmatch(
+            rf"{re.escape(self.name)}-({JOB_PATTERN})-{DIGEST_PATTERN}(-[0-9]{{1,2}})?", name
+        )
+        return whole[1] if whole else None
+
 
 def read_environment(*, name: str, directory: Path) -> Environment:
     """Return an environment's settings, checked as they are at synth.
@@ -93,7 +108,7 @@ def read_environment(*, name: str, directory: Path) -> Environment:
         wrong = [finding for finding in error.findings if finding.id not in _ABOUT_DATA]
         if wrong:
             raise CommandError(
-                code=ExitCode.USAGE, findings=[_finding(one.as_json()) for one in wrong]
+                code=ExitCode.USAGE, findings=[finding_of(one.as_json()) for one in wrong]
             ) from error
     values = read_yaml(path=directory / f"{name}.yaml").values
     return Environment(
@@ -111,7 +126,8 @@ def read_environment(*, name: str, directory: Path) -> Environment:
     )
 
 
-def _finding(values: Mapping[str, object]) -> Finding:
+def finding_of(values: Mapping[str, object]) -> Finding:
+    """A finding of the settings, as its `as_json` has it, as a command tells it."""
     where = values["where"]
     return Finding(
         id=str(values["id"]),

@@ -7,7 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from finetune.environments import DEFAULT_CONFIG, DEFAULT_ENVIRONMENT, ConfigOption
+from finetune.environments import (
+    DEFAULT_CONFIG,
+    DEFAULT_ENVIRONMENT,
+    ConfigOption,
+    finding_of,
+)
 from finetune.report import (
     CommandError,
     ExitCode,
@@ -208,7 +213,6 @@ def first_hyperparameters(model: str) -> dict[str, int]:
 
 
 def _check(*, name: str, directory: Path) -> None:
-    from finetune.cost import finding_of  # noqa: PLC0415 loaded when used
     from settings import SettingsError, load_settings  # noqa: PLC0415
 
     try:

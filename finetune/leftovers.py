@@ -131,9 +131,14 @@ def _leftovers(
         for wanted in found.wanted.values():
             if wanted.region in found.regions:
                 taking.check_account(wanted, found.regions[wanted.region])
-        taking.confirm(
-            output, doomed, environment=environment, yes=yes, what="delete these for good"
-        )
+        try:
+            taking.confirm(
+                output, doomed, environment=environment, yes=yes, what="delete these for good"
+            )
+        except CommandError as error:
+            would = {"would_remove": [picture.as_object(entry) for entry in doomed]}
+            result = {**picture.as_result(found), **would}
+            raise CommandError(code=error.code, findings=error.findings, result=result) from error
         failed = taking.take_away(
             output=output,
             found=found,
@@ -182,6 +187,16 @@ def tell(output: Output, found: "Survey", *, everything: bool) -> None:
     )
     for text in uncertain:
         output.add(Finding(id="uncertain-price", level="note", message=text, fix=""))
+    if found.only_tagged:
+        output.add(
+            Finding(
+                id="only-tagged",
+                level="note",
+                message="the tagging API knows these besides, and no list that was read:"
+                f" {', '.join(found.only_tagged)}",
+                fix="it lags: look again in an hour, then look at them in the console",
+            )
+        )
 
 
 def _show(output: Output, entries: "Sequence[Entry]", *, fate: object) -> None:

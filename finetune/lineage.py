@@ -117,16 +117,10 @@ def _from_bucket(*, settings: Environment, name: str, rehearsal: bool) -> tuple[
 
 
 def _job_of(*, settings: Environment, name: str) -> str:
-    """Return the job that a name is or belongs to; a model outlives its job in the settings."""
-    from customization.identity import DIGEST_PATTERN, JOB_PATTERN  # noqa: PLC0415 loaded when used
-
-    if name in settings.jobs:
-        return name
-    whole = re.fullmatch(
-        rf"{re.escape(settings.name)}-({JOB_PATTERN})-{DIGEST_PATTERN}(-[0-9]{{1,2}})?", name
-    )
-    if whole:
-        return whole[1]
+    """Return the job that a name is or belongs to."""
+    job = settings.job_of(name)
+    if job is not None:
+        return job
     raise failure(
         code=ExitCode.USAGE,
         id="no-job",

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetune.environments import DEFAULT_CONFIG, DEFAULT_ENVIRONMENT, EnvironmentOption
+from finetune.environments import (
+    DEFAULT_CONFIG,
+    DEFAULT_ENVIRONMENT,
+    EnvironmentOption,
+    finding_of,
+)
 from finetune.report import CommandError, ExitCode, Finding, JsonOption, Output, run_command
 
 if TYPE_CHECKING:
@@ -182,17 +187,5 @@ def _failed(error: "RehearsalError") -> CommandError:
 
 
 def _wrong_settings(error: "SettingsError") -> CommandError:
-    findings = []
-    for one in error.findings:
-        values = one.as_json()
-        where = values["where"]
-        findings.append(
-            Finding(
-                id=str(values["id"]),
-                level="error",
-                message=str(values["message"]),
-                fix=str(values["fix"]),
-                where=where if isinstance(where, dict) else {},
-            )
-        )
+    findings = [finding_of(one.as_json()) for one in error.findings]
     return CommandError(code=ExitCode.USAGE, findings=findings)

@@ -162,11 +162,10 @@ def _target(
     """
     from finetune.job_commands import summaries_of  # noqa: PLC0415 loaded when used
 
-    if name not in environment.jobs:
-        names, job = [name], _job_in(name=name, environment=environment)
-    else:
+    job, names = environment.job_of(name), [name]
+    if name in environment.jobs:
         found = summaries_of(bedrock=connection.bedrock(), environment=environment, job=name)
-        names, job = [str(each["jobName"]) for each in found], name
+        names = [str(each["jobName"]) for each in found]
     if job is None or not names:
         raise _no_job(environment=environment, name=name)
     if model is not None:
@@ -185,16 +184,6 @@ def _target(
     if newest is None:
         raise _not_deployed(environment=environment, job=job, config=config)
     raise _not_serving(newest, environment=environment, job=job)
-
-
-def _job_in(*, name: str, environment: Environment) -> str | None:
-    """The job that a whole name belongs to; one that the settings do not name any more too."""
-    from customization.identity import DIGEST_PATTERN, JOB_PATTERN  # noqa: PLC0415 loaded when used
-
-    found = re.fullmatch(
-        rf"{re.escape(environment.name)}-({JOB_PATTERN})-{DIGEST_PATTERN}(-[0-9]{{1,2}})?", name
-    )
-    return found[1] if found else None
 
 
 def _is_of(*, served: Served, job_name: str) -> bool:

@@ -26,6 +26,8 @@ from rehearsal.processes import Children
 from rehearsal.toolkit import Toolkit
 
 T = TypeVar("T")
+_MOST_ENDS = 200
+"""How often a step of a function is ended at most: more often than it makes calls."""
 _MOST_CAUSES = 3
 """How many refusals a failed rehearsal shows; the first is the cause as a rule."""
 
@@ -145,9 +147,9 @@ class Session:
         """Put the account's time so far ahead of this machine's."""
         (self.state / "clock-offset").write_text(str(seconds), encoding="utf-8")
 
-    def end_functions(self, functions: Sequence[str], *, most: int, round_number: int) -> None:
-        """Have functions ended at one call after the other, `most` times for each step a round."""
-        plan = {"functions": list(functions), "most": most, "round": round_number}
+    def end_functions(self, functions: Sequence[str]) -> None:
+        """Have functions ended at one call after the other, until each step comes to its end."""
+        plan = {"functions": list(functions), "most": _MOST_ENDS}
         (self.state / "sudden-end").write_text(json.dumps(plan), encoding="utf-8")
 
     def spare_functions(self) -> None:

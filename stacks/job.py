@@ -92,13 +92,11 @@ class JobStack(Stack):
             environment=names.environment,
             job=job.name,
             job_name=self.job.resource.ref,
+            table_name=inference.table.table_name,
             serving=serving_of(job),
             tags={**settings.tags, **job.tags},
         )
         CfnOutput(self, "DeploymentName", value=deployment.resource.ref)
-        # Imported, so that CloudFormation refuses to take away what removes deployments while a job
-        # wants one.
-        CfnOutput(self, "DeploymentsTableName", value=inference.table.table_name)
 
 
 def serving_of(job: Job) -> Serving:

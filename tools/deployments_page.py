@@ -34,7 +34,7 @@ A job's stack may hold a wish that its model be served (`deployment` of the job'
 | `none` | nothing | nothing | |
 | `on_demand` | a custom model deployment | by the token | with its stack |
 | `provisioned` | provisioned throughput | by the hour, used or not | after its `hours` |
-| the same, with a `commitment` | the same, cheaper by the hour | until its end, in any case | then |
+| the same with a `commitment` | the same, cheaper by the hour | until its end in any case | then |
 
 The **submitter** writes a wish down as a row of the table of deployments and answers
 CloudFormation at once. The **deployer** alone has Bedrock make and remove anything: a rule wakes it

@@ -49,11 +49,13 @@ class ModelDeployment(Construct):
     """A deployment of one job's model: made when the job completes, removed before the job.
 
     The resource writes the wish down and answers at once; the deployer sees it through. It names
-    the job by its physical id, so that CloudFormation takes it away first.
+    the job by its physical id, so that CloudFormation takes it away first, and the table by its
+    import, so that what removes deployments cannot be taken away while one is wanted.
 
     Args:
         service_token: The provider's, as for jobs.
         job_name: Physical id of the job's resource.
+        table_name: Where the wish is kept.
         tags: On the deployment, beside the owner tags.
 
     Raises:
@@ -69,6 +71,7 @@ class ModelDeployment(Construct):
         environment: str,
         job: str,
         job_name: str,
+        table_name: str,
         serving: Serving,
         tags: Mapping[str, str],
     ) -> None:
@@ -93,5 +96,5 @@ class ModelDeployment(Construct):
             resource_type=RESOURCE_TYPE,
             service_token=service_token,
             service_timeout=Duration.hours(1),
-            properties={**properties, "JobName": job_name},
+            properties={**properties, "JobName": job_name, "Table": table_name},
         )

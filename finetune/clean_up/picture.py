@@ -37,6 +37,8 @@ def age(created: datetime | None, *, now: datetime | None = None) -> str:
 def table(entries: Sequence[Entry], *, fate: Fate) -> Table:
     """A table of the things of one fate, which fits into 100 columns: names are not cut."""
     from rich import box  # noqa: PLC0415 slow to load
+    from rich.console import Group  # noqa: PLC0415
+    from rich.padding import Padding  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
@@ -48,17 +50,15 @@ def table(entries: Sequence[Entry], *, fate: Fate) -> Table:
         pad_edge=False,
         expand=True,
     )
-    drawn.add_column("what", no_wrap=True, width=22)
-    drawn.add_column("name, and why", overflow="fold", ratio=1)
-    drawn.add_column("age", justify="right", no_wrap=True)
-    drawn.add_column("a month", justify="right", no_wrap=True)
+    drawn.add_column("name, what it is, and why", overflow="fold", ratio=1)
+    drawn.add_column("age", justify="right", no_wrap=True, min_width=6)
+    drawn.add_column("a month", justify="right", no_wrap=True, min_width=11)
     for entry in entries:
         judged = entry.judged
-        cell = Text(judged.thing.name)
-        cell.append(f"\n{why(judged)}", style="dim")
+        about = Text(f"{judged.thing.kind}: ").append(why(judged), style="dim")
+        cell = Group(Text(judged.thing.name, style="bold"), Padding(about, (0, 0, 0, 2)))
         amount = bill.shown(entry.cost)
         drawn.add_row(
-            judged.thing.kind.value,
             cell,
             age(judged.thing.created),
             Text(amount, style="bold red" if (entry.cost.dollars or 0) >= 100 else ""),
@@ -128,4 +128,5 @@ def as_result(found: Survey) -> dict[str, object]:
         "currency": "USD",
         "counts": {fate.value: len(found.of(fate)) for fate in Fate},
         "things": [as_object(entry) for entry in found.entries],
+        "only_tagged": list(found.only_tagged),
     }

@@ -41,25 +41,33 @@ class Deleter:
     patience: Patience
     say: Callable[[str], None]
 
-    def start(self, stack: str) -> None:
-        """Ask for the deletion of a stack, once CloudFormation has done what it is at."""
-        self._wait(stack, until=lambda status: not status.endswith("_IN_PROGRESS"))
+    def start(self, stack: str) -> str | None:
+        """Ask for the deletion of a stack, once CloudFormation has done what it is at.
+
+        Returns the newest event of before, so that what fails now can be told from what failed
+        then.
+        """
+        self._wait(stack, until=_is_settled)
+        before = self._last_event(stack)
         with aws_errors(
             doing=f"deleting the stack {stack}",
             denied="use credentials that may call cloudformation:DeleteStack",
         ):
             self._cloudformation.delete_stack(StackName=stack)
+        return before
 
-    def finish(self, stack: str, *, again: Callable[[], None] = lambda: None) -> None:
+    def finish(
+        self, stack: str, *, since: str | None, again: Callable[[], None] = lambda: None
+    ) -> None:
         """Wait until a stack is gone, asking again where AWS released something late.
 
-        `again` is called before: a bucket may have got logs meanwhile.
+        `since` is what `start` returned. `again` is called before it is asked for again: a bucket
+        may have got logs meanwhile.
 
         Raises:
             CommandError: it cannot be deleted (1, with the reasons), or not in time (4).
         """
         deadline = time.monotonic() + self.patience.seconds
-        since = self._last_event(stack)
         while True:
             left = deadline - time.monotonic()
             status = self._wait(stack, until=_is_settled, seconds=left)
@@ -70,16 +78,14 @@ class Deleter:
             if not waits or deadline - time.monotonic() < self.patience.interval:
                 raise _stuck(stack, status=status, reasons=reasons, late=bool(waits))
             self.say(f"{stack}: waits for what AWS releases late: {waits[0]}")
-            since = self._last_event(stack)
             # Longer than between two looks: Lambda and Bedrock take minutes to give these back.
             time.sleep(min(6 * self.patience.interval, max(left, 0)))
             again()
-            self.start(stack)
+            since = self.start(stack)
 
     def delete(self, stack: str) -> None:
         """Delete a stack and wait until it is gone."""
-        self.start(stack)
-        self.finish(stack)
+        self.finish(stack, since=self.start(stack))
 
     def unprotect(self, stack: str) -> None:
         """Take the protection from deletion off a stack."""

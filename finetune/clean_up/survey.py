@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +14,8 @@ from finetune.clean_up.looks import Region
 from finetune.clean_up.stacks import LastWords, Stack
 from finetune.clean_up.things import Fate, Judged, Kind, Thing
 from finetune.clean_up.wanted import Wanted, read_wanted
-from finetune.report import CommandError, Finding
+from finetune.environments import finding_of
+from finetune.report import CommandError, ExitCode, Finding
 from settings import available_environments
 from settings.cost import Line
 from settings.errors import SettingsError
@@ -43,6 +44,8 @@ class Survey:
     """What could not be looked at: then nobody can say that nothing is forgotten."""
     regions: Mapping[str, Region]
     wanted: Mapping[str, Wanted]
+    only_tagged: Sequence[str] = ()
+    """ARNs that the tagging API knows with our tag, and no list: it lags, they may be gone."""
 
     def of(self, fate: Fate) -> list[Entry]:
         """The things of a fate, in the order in which they would be taken away."""
@@ -132,13 +135,30 @@ def survey(
         Entry(judged=each, cost=bill.monthly(each.thing, prices[each.thing.region]))
         for each in judge(scene)
     ]
-    return Survey(entries=entries, problems=problems, regions=regions, wanted=scope.wanted)
+    return Survey(
+        entries=entries,
+        problems=problems,
+        regions=regions,
+        wanted=scope.wanted,
+        only_tagged=sorted(
+            arn for region in regions.values() for arn in _only_tagged(region, scene)
+        ),
+    )
+
+
+def _only_tagged(region: Region, scene: Scene) -> Iterator[str]:
+    known = {part for thing in scene.things for part in (thing.id, thing.name, thing.resource_id)}
+    known |= {resource.physical_id for stack in scene.stacks for resource in stack.resources}
+    known |= {stack.id for stack in scene.stacks}
+    # Queues are known by a URL, rules by a bus besides.
+    known |= {part.rpartition(mark)[2] for part in list(known) for mark in "/|"}
+    for arn, environment in region.tagged.items():
+        tails = {arn, arn.rpartition(":")[2], arn.rpartition("/")[2]}
+        if region.admits(environment) and not tails & known:
+            yield arn
 
 
 def _prices(*, region: str, directory: Path) -> Prices:
-    from finetune.cost import finding_of  # noqa: PLC0415 loaded when used
-    from finetune.report import ExitCode  # noqa: PLC0415
-
     try:
         return read_prices(region=region, directory=directory)
     except SettingsError as error:

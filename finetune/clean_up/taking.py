@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from finetune.aws import Connection, aws_errors
 from finetune.clean_up import picture
@@ -16,6 +16,9 @@ from finetune.clean_up.survey import Entry, Survey
 from finetune.clean_up.things import Fate, Kind
 from finetune.clean_up.wanted import Wanted
 from finetune.report import CommandError, ExitCode, Finding, Output, failure
+
+ENCRYPTED: Final = frozenset({Kind.BUCKET, Kind.TABLE, Kind.LOG_GROUP})
+"""What is encrypted with one of the environment's keys, besides models."""
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -46,7 +49,8 @@ def doomed(found: Survey, *, also_kept: frozenset[Kind]) -> list[Entry]:
     """What goes, in the order in which it does.
 
     What is forgotten and nobody has to name; and what is kept, or needs naming, of these kinds.
-    What a forgotten stack owns goes with it; what is not tagged ours never goes.
+    What a forgotten stack owns goes with it; what is not tagged ours never goes, and no key goes
+    before all that it encrypts.
     """
     stacks = {
         entry.judged.thing.name
@@ -71,7 +75,32 @@ def doomed(found: Survey, *, also_kept: frozenset[Kind]) -> list[Entry]:
             case Fate.IN_USE:
                 return False
 
-    return [entry for entry in found.entries if goes(entry)]
+    going = [entry for entry in found.entries if goes(entry)]
+    return [entry for entry in going if not needed_by(entry, found=found, going=going)]
+
+
+def needed_by(key: Entry, *, found: Survey, going: Sequence[Entry]) -> list[str]:
+    """What stays and could not be read any more without a key; nothing for other things.
+
+    A model says which key it is under. Of the rest only the environment is known.
+    """
+    if key.judged.thing.kind is not Kind.KEY:
+        return []
+    arn = key.judged.thing.details.get("arn")
+    gone = {id(entry) for entry in going}
+    stacks = {entry.judged.thing.name for entry in going if entry.judged.thing.kind is Kind.STACK}
+    return [
+        entry.judged.thing.name
+        for entry in found.entries
+        if id(entry) not in gone
+        and entry.judged.with_stack not in stacks
+        and (
+            entry.judged.thing.details.get("key") == arn
+            if entry.judged.thing.kind is Kind.MODEL
+            else entry.judged.thing.kind in ENCRYPTED
+            and entry.judged.thing.environment == key.judged.thing.environment
+        )
+    ]
 
 
 def check_account(wanted: Wanted, region: Region) -> None:

@@ -43,11 +43,10 @@ class Teardown:
         # Jobs own their deployments and models, and everything else serves them: so they go first,
         # side by side, since each waits for Bedrock.
         problems: list[CommandError] = []
-        for stack in plan.jobs:
-            self._begin(plan, stack)
-        for stack in plan.jobs:
+        begun = [(stack, self._begin(plan, stack)) for stack in plan.jobs]
+        for stack, since in begun:
             try:
-                self._end(plan, stack)
+                self._end(plan, stack, since=since)
             except CommandError as error:
                 problems.append(error)
         if problems:
@@ -56,8 +55,7 @@ class Teardown:
         for stack in plan.shared:
             if stack.part == "network":
                 self.wait_for_interfaces(stack)
-            self._begin(plan, stack)
-            self._end(plan, stack)
+            self._end(plan, stack, since=self._begin(plan, stack))
         return [stack.name for stack in plan.stacks]
 
     def wait_for_interfaces(self, stack: Stack) -> None:
@@ -80,14 +78,15 @@ class Teardown:
                 self.say(f"{stack.name}: waits for {told} network interfaces, which AWS releases")
             time.sleep(self.deleter.patience.interval)
 
-    def _begin(self, plan: Plan, stack: Stack) -> None:
+    def _begin(self, plan: Plan, stack: Stack) -> str | None:
         self._empty(plan, stack)
-        self.deleter.start(stack.name)
+        since = self.deleter.start(stack.id)
         self.say(f"{stack.name}: is being deleted")
+        return since
 
-    def _end(self, plan: Plan, stack: Stack) -> None:
+    def _end(self, plan: Plan, stack: Stack, *, since: str | None) -> None:
         started = time.monotonic()
-        self.deleter.finish(stack.id, again=lambda: self._empty(plan, stack))
+        self.deleter.finish(stack.id, since=since, again=lambda: self._empty(plan, stack))
         self.say(f"{stack.name}: gone, after {time.monotonic() - started:.0f} s")
 
     def _empty(self, plan: Plan, stack: Stack) -> None:

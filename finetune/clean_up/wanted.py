@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from finetune.report import CommandError, ExitCode, Finding, failure
+from finetune.environments import finding_of
+from finetune.report import CommandError, ExitCode, failure
 from settings import available_environments
 from settings.model import Job, Keys, Storage
 from settings.source import read_yaml
@@ -121,7 +122,7 @@ def read_wanted(*, name: str, directory: Path) -> Wanted:
     if source.findings:
         raise CommandError(
             code=ExitCode.USAGE,
-            findings=[_finding(each.as_json()) for each in source.findings],
+            findings=[finding_of(each.as_json()) for each in source.findings],
         )
     try:
         found = _Settings.model_validate(source.values)
@@ -148,15 +149,4 @@ def read_wanted(*, name: str, directory: Path) -> Wanted:
             for job, each in (found.jobs or {}).items()
         },
         administrators=found.people.administrators,
-    )
-
-
-def _finding(values: Mapping[str, object]) -> Finding:
-    where = values["where"]
-    return Finding(
-        id=str(values["id"]),
-        level="error",
-        message=str(values["message"]),
-        fix=str(values["fix"]),
-        where=where if isinstance(where, dict) else {},
     )

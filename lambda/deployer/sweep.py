@@ -202,6 +202,8 @@ class Sweep:
                 values = {"StartedAt": began.isoformat(), "EndsAt": due.isoformat()}
             case Act.TELL:
                 values = {"ToldAt": time}
+            case Act.OWE:
+                values = {"FollowUpDueAt": time}
             case Act.RESTORE:
                 remove = ("DeletedAt", "SupersededBy", "RetiredAt")
                 if row.deleted_at is not None and row.state.is_over:

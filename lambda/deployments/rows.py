@@ -39,6 +39,7 @@ OF_AN_ATTEMPT: Final = (
     "EndedAt",
     "EndsAt",
     "Failure",
+    "FollowUpDueAt",
     "FollowedUpAt",
     "RefusedAt",
     "StartedAt",
@@ -152,6 +153,7 @@ class Row:
     refused_at: datetime | None = None
     ended_at: datetime | None = None
     told_at: datetime | None = None
+    follow_up_due_at: datetime | None = None
     followed_up_at: datetime | None = None
     deleted_at: datetime | None = None
     settled_at: datetime | None = None
@@ -191,6 +193,7 @@ class Row:
             refused_at=_moment(item, "RefusedAt"),
             ended_at=_moment(item, "EndedAt"),
             told_at=_moment(item, "ToldAt"),
+            follow_up_due_at=_moment(item, "FollowUpDueAt"),
             followed_up_at=_moment(item, "FollowedUpAt"),
             deleted_at=_moment(item, "DeletedAt"),
             settled_at=_moment(item, "SettledAt"),

@@ -21,6 +21,9 @@ from deployments.seen import Seen, Status
 REFUSAL_PATIENCE: Final = timedelta(hours=1)
 """How long a deployment is tried again that is refused for what may pass."""
 
+FOLLOW_UP_PATIENCE: Final = timedelta(days=1)
+"""How long the state machine is tried to be started for a wish that came late."""
+
 
 class Successor(StrEnum):
     """What became of the deployment that took a replaced one's place."""
@@ -39,8 +42,9 @@ class Act(StrEnum):
     """Write when it has to end."""
     SCHEDULE = "schedule its end"
     """Have the Scheduler remove it at its end, whatever becomes of this function."""
+    OWE = "note that a follow-up is due"
+    """Write that the state machine has to be started: the wish came after its job's end."""
     FOLLOW_UP = "start the follow-up"
-    """Start the state machine for a wish that came after its job's end."""
     CREATE = "create"
     """Write that it is being made, then have Bedrock make it."""
     RECORD = "record"
@@ -291,15 +295,33 @@ def _current(row: Row, sight: Sight) -> Step:
     if row.superseded_by is not None:
         return Step(act=Act.RESTORE, why="its resource stands for it, not for the other")
     if row.state.is_over:
-        return _over(row, sight)
+        step = _over(row, sight)
+        return _follow_up(row, sight) or step if step.act is Act.SETTLE else step
     if row.state is RowState.ACTIVE or row.arn is not None:
-        return Step(act=Act.WAIT, why="it serves, or is being made")
+        waits = Step(act=Act.WAIT, why="it serves, or is being made")
+        return _follow_up(row, sight) or waits
     return _make(row, sight)
+
+
+def _follow_up(row: Row, sight: Sight) -> Step | None:
+    """Return the step that has a deployment tried and told, after all that is done about it.
+
+    A state machine that cannot be started holds up nothing, and is tried for a day.
+    """
+    due = row.follow_up_due_at
+    if due is None or row.followed_up_at is not None or not sight.follows:
+        return None
+    if sight.now - due > FOLLOW_UP_PATIENCE:
+        return None
+    return Step(act=Act.FOLLOW_UP, why="the wish came after the job's end")
 
 
 def _make(row: Row, sight: Sight) -> Step:
     """Return the step towards having Bedrock make what is wanted and not there."""
     job = sight.job
+    came_later = job is not None and job.ended is not None and row.wanted_at > job.ended
+    if sight.follows and came_later and row.follow_up_due_at is None:
+        return Step(act=Act.OWE, why="the wish came after the job's end")
     if sight.seen is not None:
         return Step(
             act=Act.RECORD,
@@ -310,9 +332,6 @@ def _make(row: Row, sight: Sight) -> Step:
         )
     if job is None or not job.status.is_over or job.model_arn is None:
         return Step(act=Act.WAIT, why="its model is not there yet")
-    came_later = job.ended is not None and row.wanted_at > job.ended
-    if sight.follows and came_later and row.followed_up_at is None:
-        return Step(act=Act.FOLLOW_UP, why="the wish came after the job's end")
     if row.kind is Kind.PROVISIONED:
         due = row.due(commitment_ends=None)
         if due is None or (row.state is RowState.WANTED and due <= sight.now):

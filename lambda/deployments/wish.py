@@ -58,6 +58,8 @@ class Wish:
         units = reader.whole("ModelUnits", 1, MOST_UNITS)
         committed = reader.optional("Commitment", "|".join(["", *Commitment]))
         hours = reader.optional("Hours", r"[0-9]{0,4}")
+        # Names the table for CloudFormation alone, which keeps what a job's stack imports.
+        reader.optional("Table", r"[A-Za-z0-9_.-]{3,255}")
         tests = _tests(reader)
         tags = _tags(reader)
         commitment = Commitment(committed) if committed else None

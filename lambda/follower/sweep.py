@@ -256,8 +256,10 @@ class Sweep:
             if job.model_arn:
                 endings.delete_model(bedrock=self.bedrock, arn=job.model_arn)
         except ModelInUseError as error:
-            self.table.change(row.name, {"Failure": str(error)})
-            self.logger.warning("the model is in use", extra={"job_name": row.name})
+            # What serves it goes in its own time: said once, and looked at again each sweep.
+            if row.failure != str(error):
+                self.table.change(row.name, {"Failure": str(error)})
+                self.logger.warning("the model is in use", extra={"job_name": row.name})
             return False
         return self.table.change(row.name, {"ModelDeletedAt": self.now().isoformat()})
 

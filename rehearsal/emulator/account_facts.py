@@ -254,7 +254,7 @@ def _install_bedrock(facts: Facts, service: Service) -> None:
         )
         if operation is not None:
             try:
-                access = service._access(headers, query_params)
+                access = service.access(headers, query_params)
                 identifier = unquote(path.rsplit("/", 1)[-1]).rsplit("/", 1)[-1]
                 resource = "*" if operation == listing else arn(f"foundation-model/{identifier}")
                 access.require(f"bedrock:{operation}", resource)

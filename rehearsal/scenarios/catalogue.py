@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rehearsal.scenarios import (
     data_changes,
     deletions,
+    destruction,
     failures,
     methods,
     network_changes,
@@ -141,6 +142,14 @@ SCENARIOS = (
         says="every function of the follow-up, ended at each of its calls, comes to the same end",
         jobs=sudden_ends.JOBS,
         play=sudden_ends.sudden_ends,
+        serves=True,
+    ),
+    # The last one: nothing is left to play on.
+    Scenario(
+        name="destroyed",
+        says="`finetune destroy` takes all of it away, and `finetune leftovers` finds nothing",
+        jobs=destruction.JOBS,
+        play=destruction.destroyed,
         serves=True,
     ),
 )

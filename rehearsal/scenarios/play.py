@@ -131,10 +131,11 @@ def _play(*, scenario: Scenario, stage: Stage, assembly: Assembly) -> None:
 def _leave_nothing(*, stage: Stage, assembly: Assembly, shared: Sequence[str]) -> None:
     before = len(stage.session.refusals())
     client, narration = stage.client, stage.narration
-    with narration.step("buckets emptied by an administrator"):
-        main_scenario.empty_buckets(client=client, settings=stage.settings)
-    with narration.step("cdk destroy"):
-        stage.session.toolkit.destroy(client=client, assembly=assembly, stacks=shared)
+    if stage.is_deployed():
+        with narration.step("buckets emptied by an administrator"):
+            main_scenario.empty_buckets(client=client, settings=stage.settings)
+        with narration.step("cdk destroy"):
+            stage.session.toolkit.destroy(client=client, assembly=assembly, stacks=shared)
     with narration.step("left behind: nothing"):
         main_scenario.check_nothing_left(client=client, settings=stage.settings)
     refused = [refusal.reason for refusal in stage.session.refusals(since=before)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,7 +16,7 @@ from botocore.exceptions import ClientError
 from rehearsal.client import Credentials
 from rehearsal.scenarios.stage import TIMEOUT, Jobs, Stage, must
 from rehearsal.scenarios.topic import Listener, Message
-from rehearsal.toolkit import Assembly
+from rehearsal.toolkit import Assembly, Template
 
 _TESTS = [{"prompt": "Which statement is too wide?", "contains": ["statement is too wide"]}]
 _ON_DEMAND = {"deployment": {"kind": "on_demand", "smoke_tests": _TESTS}}
@@ -87,6 +90,8 @@ def on_demand(stage: Stage, assembly: Assembly) -> None:
         asks(stage, _JOB, "Who may read the data?")
         arn = told["deployment"]["arn"]
         must(denied_elsewhere(stage, arn), "the invoker's role is denied outside its endpoint")
+        with _open_to_all_places(stage):
+            must(not denied_elsewhere(stage, arn), "a policy without the endpoint is noticed")
         take_away(stage, [_JOB])
     must(not stage.deployments(), "it goes with its stack", seen=stage.deployments())
     must(not stage.models(), "and the model after it", seen=stage.models())
@@ -136,6 +141,43 @@ def replaced(stage: Stage, assembly: Assembly) -> None:
 
 
 # From elsewhere.
+
+
+@contextmanager
+def _open_to_all_places(stage: Stage) -> Iterator[None]:
+    """Take the endpoint out of the policies that let models be invoked, and put it back."""
+    changed: dict[str, Template] = {}
+    for stack, template in stage.deployed.items():
+        spoilt: Template = copy.deepcopy(template)
+        for resource in spoilt.get("Resources", {}).values():
+            if resource["Type"] != "AWS::IAM::ManagedPolicy":
+                continue
+            for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+                if "bedrock:InvokeModel" in str(statement["Action"]) and any(
+                    block.pop("aws:SourceVpce", None)
+                    for block in statement.get("Condition", {}).values()
+                ):
+                    changed[stack] = spoilt
+    must(bool(changed), "a policy says through which endpoint models are invoked")
+    for stack, spoilt in changed.items():
+        must(stage.apply(stack, _without_empty_conditions(spoilt)).ok, f"{stack} can be changed")
+    try:
+        yield
+    finally:
+        restored = [stage.apply(stack, stage.deployed[stack]) for stack in changed]
+    must(all(found.ok for found in restored), "the policy can be put right", seen=restored)
+
+
+def _without_empty_conditions(template: Template) -> Template:
+    for resource in template["Resources"].values():
+        document = resource.get("Properties", {}).get("PolicyDocument", {})
+        for statement in document.get("Statement", []):
+            if "Condition" in statement:
+                kept = {name: keys for name, keys in statement["Condition"].items() if keys}
+                statement["Condition"] = kept
+                if not kept:
+                    del statement["Condition"]
+    return template
 
 
 def denied_elsewhere(stage: Stage, arn: str) -> bool:

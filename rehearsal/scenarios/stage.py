@@ -117,7 +117,8 @@ class Stage:
         usual = next(iter(values["jobs"].values()))
         # Copies: YAML would write what is the same object as an alias.
         values["jobs"] = {
-            name: {**copy.deepcopy(usual), **changes} for name, changes in jobs.items()
+            name: {**copy.deepcopy(usual), **copy.deepcopy(dict(changes))}
+            for name, changes in jobs.items()
         }
         values["network"]["training_zones"] = list(zones)
         if self.serves:
@@ -286,11 +287,16 @@ class Stage:
 
     def executions(self, status: str) -> list[str]:
         """Names of the follow-up's executions of a status."""
-        machines = self.service("stepfunctions")
-        region, account = self.client.region, self.client.account
-        arn = f"arn:aws:states:{region}:{account}:stateMachine:{self.stack('follow-up')}"
-        answer = machines.list_executions(stateMachineArn=arn, statusFilter=status)
+        answer = self.service("stepfunctions").list_executions(
+            stateMachineArn=self.follow_up_arn, statusFilter=status
+        )
         return [each["name"] for each in answer["executions"]]
+
+    @property
+    def follow_up_arn(self) -> str:
+        """ARN of the state machine that follows jobs up."""
+        region, account = self.client.region, self.client.account
+        return f"arn:aws:states:{region}:{account}:stateMachine:{self.stack('follow-up')}"
 
     def delete_model(self, name: str) -> None:
         """Delete a model that its policy keeps, as a person would."""
@@ -318,13 +324,18 @@ class Stage:
         )
         return {key: next(iter(value.values())) for key, value in item.get("Item", {}).items()}
 
+    def is_deployed(self) -> bool:
+        """Whether the environment has stacks at all."""
+        answer = self.service("cloudformation").describe_stacks()["Stacks"]
+        return any(stack["StackName"].startswith(self.stack("")) for stack in answer)
+
     def alarm(self, name: str) -> str:
         """State of an alarm of the environment."""
         found = self.service("cloudwatch").describe_alarms(AlarmNames=[self.stack(name)])
         must(bool(found["MetricAlarms"]), f"there is an alarm {self.stack(name)}")
         return str(found["MetricAlarms"][0]["StateValue"])
 
-    def command(self, *arguments: str, name: str) -> tuple[int, str]:
+    def command(self, *arguments: str, name: str, timeout: float = TIMEOUT) -> tuple[int, str]:
         """Run `finetune` as an engineer of the settings; return its exit code and what it said."""
         person = main_scenario.engineer(client=self.client, settings=self.settings)
         outcome = self.session.children.run(
@@ -335,6 +346,6 @@ class Stage:
             name=name,
             cwd=self.session.state,
             environment=person.environment(),
-            timeout=TIMEOUT,
+            timeout=timeout,
         )
         return outcome.code, outcome.text

@@ -80,7 +80,8 @@ def deployments_carry_a_tag(deployment: Deployment) -> Iterator[Violation]:
     """By the name that a condition gives a value; that a tag is there at all says nothing."""
     for resource, each in _identity_statements(deployment):
         for actions, prefix in ((_CREATE, "aws:requesttag/"), (_CHANGE, "aws:resourcetag/")):
-            done = _done(each, actions)
+            # All but some is for `roles.no-wildcards` to tell.
+            done = [] if each.excludes_actions else _done(each, actions)
             if done and not any(key.startswith(prefix) for _, key, _ in each.conditions):
                 yield at(resource, f"{each} allows {done[0]} whatever its tags", each.path)
 
@@ -115,6 +116,7 @@ def deployments_are_requested_as_designed(deployment: Deployment) -> Iterator[Vi
                 "Environment": environment.name,
                 "Job": job["Job"] if job else MISSING,
                 "JobName": job.ref if job else MISSING,
+                "Table": f"finetune-{environment.name}-deployments",
             },
             also={*_FORMS, "Commitment", "Hours", "Kind", "SmokeTests", "Tags"},
         )

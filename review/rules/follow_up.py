@@ -103,7 +103,7 @@ def _callable(environment: Environment) -> dict[str, tuple[str, str]]:
     invoke, publish = (f"arn:{environment.deployment.partition}:states:::{each}" for each in _TASKS)
     functions = map(environment.function_arn, SERVING_FUNCTIONS)
     return {
-        **{function: (invoke, "FunctionName") for function in functions},
+        **dict.fromkeys(functions, (invoke, "FunctionName")),
         environment.topic: (publish, "TopicArn"),
     }
 

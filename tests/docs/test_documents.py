@@ -28,6 +28,7 @@ CDK = {
     "deploy": {"--all"},
     "destroy": {"--all"},
     "diff": set(),
+    "import": {"--resource-mapping"},
     "synth": set(),
 }
 SECTIONS = ("network", "keys", "storage", "people", "engine", "jobs")

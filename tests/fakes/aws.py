@@ -377,6 +377,12 @@ class FakeAws:
             if at > self.now:
                 continue
             target = json.loads(schedule["Target"]["Input"])["ProvisionedModelId"]
+            found = self.bedrock.find_throughput(target)
+            # The Scheduler's role may delete what carries our tag; denied, it gives up after a day.
+            tags = self.tags.get(found["provisionedModelArn"], {}) if found else {}
+            if found and tags.get("finetune:environment") != "dev":
+                del self.schedules[name]
+                continue
             try:
                 self.bedrock.delete_throughput({"provisionedModelId": target})
             except RefusalError as refusal:

@@ -9,8 +9,9 @@ error is gone and CloudFormation, Lambda and the clock do as they do: no job may
 from __future__ import annotations
 
 import copy
+import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -268,6 +269,21 @@ def outcome(cell: Cell, *, times: int, properties: dict[str, Any]) -> str:
     return word
 
 
+def outcomes(*, properties: dict[str, Any]) -> Mapping[tuple[Cell, int], str]:
+    """Return what comes of every cell, with the error once and always; driven once a process."""
+    key = json.dumps(properties, sort_keys=True)
+    if key not in _driven:
+        _driven[key] = {
+            (cell, times): outcome(cell, times=times, properties=properties)
+            for cell in cells()
+            for times in (1, ALWAYS)
+        }
+    return _driven[key]
+
+
+_driven: dict[str, Mapping[tuple[Cell, int], str]] = {}
+
+
 def _word(result: object) -> str:
     if isinstance(result, dict):
         if result.get("errors"):
@@ -351,9 +367,9 @@ def render(*, properties: dict[str, Any]) -> str:
         "| function | call | error | effect | once | always |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
+    found = outcomes(properties=properties)
     for cell in cells():
-        once = outcome(cell, times=1, properties=properties)
-        always = outcome(cell, times=ALWAYS, properties=properties)
+        once, always = found[cell, 1], found[cell, ALWAYS]
         lines.append(
             f"| {cell.function} | {cell.operation} | {cell.error} "
             f"| {'after' if cell.after else 'before'} | {once} | {always} |"

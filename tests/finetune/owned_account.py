@@ -78,6 +78,10 @@ class OwnedAccount(FakeAws):
         self.deployments: dict[str, dict[str, Any]] = {}
         self.tags: dict[str, dict[str, str]] = {}
         """Tags of what Bedrock has, by ARN."""
+        self.tagged: dict[str, str] = {}
+        """Environment by ARN, as the tagging API tells."""
+        self.refused_tags = ""
+        """Code of the error with which Bedrock refuses to tell tags."""
         self.buckets: dict[str, list[str]] = {}
         """Keys of the objects in each bucket."""
         self.keys: dict[str, str] = {}
@@ -321,10 +325,21 @@ class OwnedAccount(FakeAws):
         return super()._on_ListModelCustomizationJobs({"nameContains": "", **arguments})
 
     def _on_bedrock_ListTagsForResource(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        if self.refused_tags:
+            raise RefusalError(self.refused_tags)
         tags = self.tags.get(arguments["resourceARN"], {})
         return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
     # The rest
+
+    def _on_GetResources(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        del arguments
+        return {
+            "ResourceTagMappingList": [
+                {"ResourceARN": arn, "Tags": [{"Key": TAG, "Value": environment}]}
+                for arn, environment in self.tagged.items()
+            ]
+        }
 
     def _on_GetCallerIdentity(self, arguments: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
         del arguments

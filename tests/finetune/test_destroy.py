@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from finetune.clean_up.plan import DATA_TYPES
 from finetune.clean_up.wanted import JOB_PART, PARTS
 from tests.finetune.aws_fake import RefusalError
 from tests.finetune.conftest import Ended, Run
@@ -58,8 +59,15 @@ def account(monkeypatch: pytest.MonkeyPatch, project: Path) -> OwnedAccount:
     return fake
 
 
+def named(stack: str) -> str:
+    """The name of a stack that is named by its ARN, or by its name."""
+    return stack.split("/")[1] if "/" in stack else stack
+
+
 def deletions(fake: OwnedAccount) -> list[str]:
-    return [arguments["StackName"] for name, arguments in fake.calls if name == "DeleteStack"]
+    return [
+        named(arguments["StackName"]) for name, arguments in fake.calls if name == "DeleteStack"
+    ]
 
 
 def errors(ended: Ended) -> list[str]:
@@ -86,6 +94,23 @@ def test_the_order_is_that_of_the_app(
     assert {each for part in shared for each in needs[part]} < set(PARTS)
 
 
+@pytest.mark.parametrize("retain", [True, False])
+def test_the_app_keeps_all_that_holds_data_or_nothing(
+    variant: Callable[[Mapping[str, Any]], AppDeployment], retain: bool
+) -> None:
+    """A destroy is refused where what is deployed does something else than the setting says."""
+    made = variant({"inference": {"enabled": True}, "storage": {"retain": retain}})
+    policies = {
+        f"{stack}.{name}": resource.get("DeletionPolicy")
+        for stack, template in made.templates.items()
+        for name, resource in template["Resources"].items()
+        if resource["Type"] in DATA_TYPES
+    }
+    assert len(policies) > 10
+    expected = {"Retain", "RetainExceptOnCreate"} if retain else {"Delete"}
+    assert {name for name, policy in policies.items() if policy not in expected} == set()
+
+
 def test_everything_goes_jobs_first_and_foundations_last(run: Run, account: OwnedAccount) -> None:
     deployed(account, retain=False)
     ended = run("destroy", "--yes", "--json")
@@ -106,7 +131,7 @@ def test_jobs_go_side_by_side(run: Run, account: OwnedAccount) -> None:
     both = [number for number, name in enumerate(calls) if name == "DeleteStack"][:2]
     # The second is asked for before the first is waited for to its end.
     between = [
-        arguments["StackName"]
+        named(arguments["StackName"])
         for name, arguments in account.calls[both[0] + 1 : both[1]]
         if name == "DescribeStacks"
     ]
@@ -226,7 +251,11 @@ def test_interfaces_that_aws_releases_late_are_waited_for(run: Run, account: Own
         number for number, name in enumerate(account.names())
         if name == "DescribeNetworkInterfaces"
     )  # fmt: skip
-    network = account.calls.index(("DeleteStack", {"StackName": "finetune-dev-network"}))
+    (network,) = (
+        number
+        for number, (name, arguments) in enumerate(account.calls)
+        if name == "DeleteStack" and named(arguments["StackName"]) == "finetune-dev-network"
+    )
     assert account.interfaces == []
     assert last_look < network
 
@@ -238,11 +267,7 @@ def test_a_deletion_that_fails_for_what_is_released_late_is_asked_for_again(
     account.held[2].refused = ["resource sg-1 has a dependent object (DependencyViolation)"]
     ended = run("destroy", "--yes")
     assert ended.code == 0, ended.err
-    assert (
-        deletions(account).count(account.deleted[-3].name)
-        + deletions(account).count(account.deleted[-3].id)
-        == 2
-    )
+    assert deletions(account).count("finetune-dev-network") == 2
 
 
 def test_a_deletion_that_fails_for_another_reason_ends_with_it(
@@ -261,6 +286,24 @@ def test_a_deletion_that_fails_for_another_reason_ends_with_it(
     assert ended.code == 0, ended.out
     assert ended.answer["destroyed"][0] == "finetune-dev-storage"
     assert not account.held
+
+
+def test_each_job_that_cannot_go_is_told_with_its_own_reason(
+    run: Run, account: OwnedAccount
+) -> None:
+    """The second fails while the first is waited for."""
+    deployed(account, retain=False)
+    account.held[-1].refused = ["the first reason"]
+    account.job_stack("second", "dev-second-0123456789abcdef").refused = ["the second reason"]
+    ended = run("destroy", "--yes", "--json")
+    assert (ended.code, errors(ended)) == (1, ["stack-stays", "stack-stays"])
+    told = [each["message"] for each in ended.answer["findings"]]
+    assert ["the first reason" in told[0], "the second reason" in told[1]] == [True, True]
+    # Reasons of an earlier run are not told again.
+    account.held[-1].refused = ["the third reason"]
+    told = [each["message"] for each in run("destroy", "--yes", "--json").answer["findings"]]
+    assert "the third reason" in told[0]
+    assert "the second reason" not in told[0]
 
 
 def test_a_job_that_cannot_go_keeps_the_foundations(run: Run, account: OwnedAccount) -> None:

@@ -92,6 +92,30 @@ def test_a_list_that_aws_refuses_ends_with_3_and_keeps_no_other_from_being_read(
     assert by_name(ended.answer)[f"{OTHER}-abc123"]["fate"] == "forgotten"
 
 
+def test_throughput_whose_tags_may_not_be_read_is_not_passed_over(
+    run: Run, account: OwnedAccount
+) -> None:
+    account.throughput(f"{OTHER}-abc123", job="old")
+    account.refused_tags = "AccessDeniedException"
+    ended = run("leftovers", "--json")
+    assert ended.code == 3
+    assert any("throughput" in each["message"] for each in ended.answer["findings"])
+
+
+def test_what_only_the_tagging_api_knows_is_told_and_judges_nobody(
+    run: Run, account: OwnedAccount
+) -> None:
+    account.tagged = {
+        "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1": "dev",
+        "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1": "dev",
+        "arn:aws:ec2:us-east-1:123456789012:subnet/subnet-2": "alice",
+    }
+    ended = run("leftovers", "--json")
+    assert ended.code == 0
+    # vpc-1 is known, subnet-2 another's.
+    assert ended.answer["only_tagged"] == ["arn:aws:ec2:us-east-1:123456789012:subnet/subnet-1"]
+
+
 def test_things_of_other_environments_are_seen_only_when_asked_for(
     run: Run, account: OwnedAccount
 ) -> None:
@@ -149,6 +173,7 @@ def test_nothing_is_deleted_where_nobody_can_be_asked(run: Run, account: OwnedAc
     account.throughput(f"{OTHER}-abc123", job="old")
     ended = run("leftovers", "--delete", "--json")
     assert (ended.code, errors(ended)) == (2, ["not-confirmed"])
+    assert [each["name"] for each in ended.answer["would_remove"]] == [f"{OTHER}-abc123"]
     assert account.throughputs
 
 
@@ -196,6 +221,21 @@ def test_what_the_policy_keeps_goes_only_when_its_kind_is_named(
     assert run("leftovers", "--delete", "--also-kept", "custom model", "--yes").code == 0
     # Never what is in use.
     assert list(account.models) == [MODEL]
+
+
+def test_no_key_goes_before_what_it_encrypts(
+    run: Run, account: OwnedAccount, project: Path
+) -> None:
+    path = project / "config" / "dev.yaml"
+    path.write_text(path.read_text().replace("retain: false", "retain: true"))
+    account.keys["data-key"] = "Enabled"
+    account.buckets["finetune-dev-storage-data"] = []
+    take = ("leftovers", "--delete", "--yes", "--also-kept", "key")
+    assert run(*take).code == 0
+    assert account.keys == {"data-key": "Enabled"}
+    # The twin: with the bucket it goes.
+    assert run(*take, "--also-kept", "bucket").code == 0
+    assert account.keys == {"data-key": "PendingDeletion"}
 
 
 def test_what_does_not_carry_our_tag_is_never_deleted(run: Run, account: OwnedAccount) -> None:

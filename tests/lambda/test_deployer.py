@@ -137,6 +137,39 @@ def test_a_wish_that_comes_after_its_jobs_end_starts_the_follow_up_once(
     assert aws.executions == {wished.physical_id: {"job_name": job_name()}}
 
 
+def test_a_follow_up_that_cannot_be_started_holds_up_no_deployment(
+    aws: FakeAws, wished: WishResource
+) -> None:
+    plant_job(aws)
+    later(aws, minutes=1)
+    denied = RefusalError("AccessDeniedException", "made up", 403)
+    aws.faults.append(Fault("StartExecution", denied, times=99))
+    wished.create()
+    wished.at_rest()
+    assert deploy(aws)["errors"] == 1
+    serve(aws)
+    deploy(aws)
+    assert wished.row()["State"] == "Active"
+    aws.faults.clear()
+    deploy(aws)
+    assert list(aws.executions) == [wished.physical_id]
+
+
+def test_a_late_wish_that_fails_is_told_by_the_follow_up(
+    aws: FakeAws, wished: WishResource
+) -> None:
+    plant_job(aws)
+    later(aws, minutes=1)
+    wished.properties = provisioned()
+    wished.create()
+    wished.at_rest()
+    deploy(aws)
+    later(aws, minutes=10)
+    deploy(aws)
+    assert wished.row()["State"] == "Failed"
+    assert list(aws.executions) == [wished.physical_id]
+
+
 def test_a_wish_from_before_its_jobs_end_leaves_the_follow_up_to_the_follower(
     aws: FakeAws, wished: WishResource
 ) -> None:

@@ -114,6 +114,22 @@ def test_one_that_cannot_be_started_holds_nothing_else_up(
     assert {"DeletedAt", "ModelDeletedAt"} <= set(aws.items[name])
 
 
+def test_a_model_that_is_served_still_is_waited_for_and_that_is_said_once(
+    aws: FakeAws, complete: Complete, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(follower.handler.logger, "warning", lambda text, **_: said.append(text))
+    name = complete()
+    resource.gone()
+    aws.now += timedelta(minutes=20)
+    refusal = RefusalError("ConflictException", "in use", 400)
+    aws.faults.append(Fault("DeleteCustomModel", refusal, times=2))
+    assert [sweep(aws)["errors"] for _ in range(3)] == [0, 0, 0]
+    assert said == ["the model is in use"]
+    assert "ModelDeletedAt" in aws.items[name]
+    assert aws.models == {}
+
+
 def test_what_its_stack_gave_up_is_not_followed_up(
     aws: FakeAws, complete: Complete, resource: Resource
 ) -> None:

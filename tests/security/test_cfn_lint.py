@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from cfnlint import ConfigMixIn  # type: ignore[import-untyped]  # it ships no t
 from cfnlint.runner import Runner  # type: ignore[import-untyped]  # the same
 
 from tests.security.app_deployment import AppDeployment
+from tests.security.synthesis import WITH_INFERENCE
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / ".cfnlintrc.yaml"
 
@@ -37,13 +38,20 @@ def _found(
 
 @pytest.fixture(scope="module")
 def unfiltered(
-    dev: AppDeployment, prod: AppDeployment, tmp_path_factory: pytest.TempPathFactory
+    dev: AppDeployment,
+    prod: AppDeployment,
+    variant: Callable[[Mapping[str, Any]], AppDeployment],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, list[str]]:
     """What cfn-lint finds in all templates when no check is left out."""
     folder = tmp_path_factory.mktemp("lint")
     nothing = folder / "nothing.yaml"
     nothing.write_text("{}", encoding="utf-8")
-    return _found(folder, {**dev.templates, **prod.templates}, configuration=nothing)
+    return _found(
+        folder,
+        {**dev.templates, **prod.templates, **variant(WITH_INFERENCE).templates},
+        configuration=nothing,
+    )
 
 
 def _left_out() -> set[str]:

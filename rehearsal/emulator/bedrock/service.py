@@ -89,9 +89,7 @@ class Service:
         if operation is None:
             return None
         try:
-            access = caller_of(
-                headers=headers, query=query, service="bedrock", prefix_lists=self._prefix_lists
-            )
+            access = self.access(headers, query)
             request = protocol.parse(operation=operation, path=path, query=query, body=body)
             self._authorise[operation](request.parameters, access)
             answer = self._serve(operation, request.parameters, access)
@@ -104,6 +102,12 @@ class Service:
                 reason = f"{operation}: {error.code}: {error.message}"
                 refusals.record(where="bedrock", reason=reason)
             return protocol.error_reply(error)
+
+    def access(self, headers: Mapping[str, str], query: Mapping[str, list[str]]) -> Access:
+        """Who makes a request, and by which way; raises ServiceError for nobody we know."""
+        return caller_of(
+            headers=headers, query=query, service="bedrock", prefix_lists=self._prefix_lists
+        )
 
     def _serve(self, operation: str, request: Answer, access: Access) -> Answer:
         if operation == _FOUNDATION_MODEL:
