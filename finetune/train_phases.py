@@ -517,6 +517,7 @@ class Training:
             follow,
         )
 
+        self._phases.go_on(by_itself=True)
         with self._phases.phase("training") as phase:
             outputs = self._outputs(job)
             result = follow(
