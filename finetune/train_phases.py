@@ -143,7 +143,7 @@ class Training:
             self._written(plan, data=data)
             self._deployed("foundations", plan.foundations, plan=plan)
             self._pushed(data)
-            self._deployed("job", [plan.job], plan=plan)
+            self._submitted(job, plan=plan)
             watched = self._watched(job)
         metrics = self._metrics(str(watched["name"]))
         self._output.say(f"{watched['name']} is Completed")
@@ -475,6 +475,39 @@ class Training:
                 tick=self._phases.tick,
             )
             phase.status = "deployed"
+
+    def _submitted(self, job: Job, *, plan: Plan) -> None:
+        """Deploy the job's stack, which submits the job.
+
+        A job that fails while its stack waits for it takes the stack with it: then the job's own
+        reason is told, and not the stack's.
+        """
+        from finetune.job_commands import (  # noqa: PLC0415 loaded when used
+            job_in_bedrock,
+            why_it_ended,
+        )
+
+        before = set(self._names(job))
+        try:
+            self._deployed("job", [plan.job], plan=plan)
+        except CommandError as error:
+            new = [name for name in self._names(job) if name not in before]
+            bedrock = self._connection.bedrock()
+            found = job_in_bedrock(bedrock=bedrock, full_name=new[0]) if new else None
+            if found is None or not found.status.is_over:
+                raise
+            raise CommandError(
+                code=ExitCode.FINDINGS, findings=[why_it_ended(job=found)]
+            ) from error
+
+    def _names(self, job: Job) -> list[str]:
+        """Names of the job's submissions that Bedrock knows, the newest first."""
+        from finetune.job_commands import summaries_of  # noqa: PLC0415 loaded when used
+
+        found = summaries_of(
+            bedrock=self._connection.bedrock(), environment=self._environment, job=job.name
+        )
+        return [str(summary["jobName"]) for summary in found]
 
     def _pushed(self, data: Sequence[DataSet]) -> None:
         """Upload what is not in the bucket."""
