@@ -317,7 +317,7 @@ def follow(
             return result
         if job is not None and job.status.is_over:
             raise CommandError(
-                code=ExitCode.FINDINGS, findings=[_why_it_ended(job=job)], result=result
+                code=ExitCode.FINDINGS, findings=[why_it_ended(job=job)], result=result
             )
         if end is not None and time.monotonic() + interval > end:
             late = _too_late(job=job, turn=waits)
@@ -429,7 +429,8 @@ def _what_follows(*, job: "Job", stopped: bool) -> list[str]:
     return ["somebody has stopped it already", watching]
 
 
-def _why_it_ended(*, job: "Job") -> Finding:
+def why_it_ended(*, job: "Job") -> Finding:
+    """Return the error for a job that is over and not completed, with what to do about it."""
     from customization.jobs import JobStatus  # noqa: PLC0415 loaded when used
     from customization.remedies import find  # noqa: PLC0415
 

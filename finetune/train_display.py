@@ -56,19 +56,24 @@ class Phases:
         finally:
             self.pause()
 
-    def go_on(self) -> None:
-        """Show bars, where a person looks at a terminal."""
+    def go_on(self, *, by_itself: bool = False) -> None:
+        """Show bars from here on, where a person looks at a terminal.
+
+        They are brought up to date when something is told; `by_itself` also between, by a thread.
+        That is for phases that begin no process: a fork may copy the locks of a thread.
+        """
         if self.output.as_json or not (sys.stdout.isatty() and sys.stderr.isatty()):
             return
-        if self._progress is None:
-            self._progress = _bars()
-        # Refreshed by us, and by no thread: the check forks processes.
+        self.pause()
+        self._progress = bars(by_itself=by_itself)
         self._progress.start()
 
     def pause(self) -> None:
-        """Leave the terminal to a question, or to what comes after."""
+        """Leave the terminal to a question, or to what comes after; what is shown stays."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
+            self._more.clear()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
@@ -152,7 +157,8 @@ class Phases:
         self._task, self.current = None, None
 
 
-def _bars() -> "Progress":
+def bars(*, by_itself: bool) -> "Progress":
+    """Return the bars' layout, on standard error."""
     from rich.console import Console  # noqa: PLC0415 slow to load
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -169,5 +175,5 @@ def _bars() -> "Progress":
         TimeElapsedColumn(),
         TextColumn("{task.fields[status]}", markup=False),
         console=Console(stderr=True),
-        auto_refresh=False,
+        auto_refresh=by_itself,
     )

@@ -19,7 +19,7 @@ import typer
 
 from finetune import environments
 from finetune.data_model import Method, family_of
-from finetune.environments import ROOT, Environment, read_environment
+from finetune.environments import ROOT, Environment, finding_of, read_environment
 from finetune.report import CommandError, ExitCode, Finding, Output, failure
 from finetune.train_display import Phases
 from finetune.train_settings import (
@@ -143,7 +143,7 @@ class Training:
             self._written(plan, data=data)
             self._deployed("foundations", plan.foundations, plan=plan)
             self._pushed(data)
-            self._deployed("job", [plan.job], plan=plan)
+            self._submitted(job, plan=plan)
             watched = self._watched(job)
         metrics = self._metrics(str(watched["name"]))
         self._output.say(f"{watched['name']} is Completed")
@@ -399,8 +399,6 @@ class Training:
         try:
             return load_settings(environment=self._asked.environment, directory=directory)
         except SettingsError as error:
-            from finetune.cost import finding_of  # noqa: PLC0415 loaded when used
-
             raise CommandError(
                 code=ExitCode.USAGE,
                 findings=[
@@ -476,6 +474,39 @@ class Training:
             )
             phase.status = "deployed"
 
+    def _submitted(self, job: Job, *, plan: Plan) -> None:
+        """Deploy the job's stack, which submits the job.
+
+        A job that fails while its stack waits for it takes the stack with it: then the job's own
+        reason is told, and not the stack's.
+        """
+        from finetune.job_commands import (  # noqa: PLC0415 loaded when used
+            job_in_bedrock,
+            why_it_ended,
+        )
+
+        before = set(self._names(job))
+        try:
+            self._deployed("job", [plan.job], plan=plan)
+        except CommandError as error:
+            new = [name for name in self._names(job) if name not in before]
+            bedrock = self._connection.bedrock()
+            found = job_in_bedrock(bedrock=bedrock, full_name=new[0]) if new else None
+            if found is None or not found.status.is_over:
+                raise
+            raise CommandError(
+                code=ExitCode.FINDINGS, findings=[why_it_ended(job=found)]
+            ) from error
+
+    def _names(self, job: Job) -> list[str]:
+        """Names of the job's submissions that Bedrock knows, the newest first."""
+        from finetune.job_commands import summaries_of  # noqa: PLC0415 loaded when used
+
+        found = summaries_of(
+            bedrock=self._connection.bedrock(), environment=self._environment, job=job.name
+        )
+        return [str(summary["jobName"]) for summary in found]
+
     def _pushed(self, data: Sequence[DataSet]) -> None:
         """Upload what is not in the bucket."""
         from finetune.data_push import find_destination, upload_once  # noqa: PLC0415
@@ -517,6 +548,7 @@ class Training:
         )
         from finetune.queued_jobs import QUEUED, Queue  # noqa: PLC0415 loaded when used
 
+        self._phases.go_on(by_itself=True)
         with self._phases.phase("training") as phase:
             outputs = self._outputs(job)
             result = follow(

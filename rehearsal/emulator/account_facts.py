@@ -29,8 +29,9 @@ from rehearsal.emulator.bedrock.records import arn
 from rehearsal.emulator.bedrock.service import Service
 from rehearsal.emulator.options import BaseModel, Options
 
-ZONES = "abcdef"
-"""Zones of the account, unless others are planted. us-east-1 has six, and no Region has more."""
+ZONES = {"us-east-1": "abcdef", "us-west-2": "abcd"}
+"""Zones of the Regions that customize models, unless others are planted."""
+_USUAL_ZONES = "abc"
 ENDPOINTS = ("bedrock", "bedrock-runtime", "kms")
 """Services with an interface endpoint in every zone, beside MiniStack's."""
 QUOTAS = {"L-CB5B847D": 100.0}
@@ -67,7 +68,7 @@ class Facts:
 
     def zones(self) -> list[str]:
         """Letters of the zones."""
-        return list(self.planted("zones", ZONES))
+        return list(self.planted("zones", ZONES.get(get_region(), _USUAL_ZONES)))
 
     def endpoint_zones(self) -> dict[str, list[str]]:
         """Letters of the zones in which each service takes endpoints."""

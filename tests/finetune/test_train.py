@@ -77,6 +77,8 @@ class Program:
     runs: list[list[str]] = field(default_factory=list)
     killed_at: str = ""
     """A stack before which, or `app` at which, the process is killed."""
+    fails: bool = False
+    """Whether jobs fail while their stacks wait for them."""
     synthesised: int = 0
 
     def run(
@@ -102,6 +104,9 @@ class Program:
                 raise KilledError
             look(f"{stack} |  0/2 | 1:00:00 PM | CREATE_IN_PROGRESS   | AWS::X | A")
             self.account.deploy(stack, assembly.template(stack))
+            if self.fails and "-job-" in stack:
+                self.account.jobs[0] |= {"status": "Failed", "failureMessage": "bad line 7"}
+                return 1, [f"{stack} | 1 | 1:00 | CREATE_FAILED | X | Job (Job1) bad line 7"]
         return 0, []
 
     def _synthesise(self, config: Path, folder: Path) -> tuple[int, list[str]]:
@@ -412,6 +417,24 @@ def test_a_failed_job_ends_with_1_and_again_trains_once_more(
     assert settings_of(project)["jobs"]["support-tickets"]["run"] == 2
     assert len(account.submitted) == 2
     del program
+
+
+def test_a_job_that_fails_with_its_stack_is_told_by_its_own_reason(
+    run: Run, program: Program, table: Path
+) -> None:
+    program.fails = True
+    ended = run("train", table, "--model", MODEL, "--yes", "--json")
+    assert (ended.code, ended.ids()) == (1, ["job-ended"])
+    assert "bad line 7" in ended.answer["findings"][0]["message"]
+
+
+def test_a_stack_that_fails_without_a_job_ends_with_3(
+    run: Run, program: Program, account: Account, table: Path
+) -> None:
+    program.fails = True
+    account.refusals["GetModelCustomizationJob"] = RefusalError("ResourceNotFoundException")
+    ended = run("train", table, "--model", MODEL, "--yes", "--json")
+    assert (ended.code, ended.ids()) == (3, ["not-deployed"])
 
 
 def test_a_stack_that_somebody_works_on_is_waited_for(
