@@ -170,6 +170,18 @@ _CHANGES: dict[str, dict[str, Change]] = {
                 "elsewhere/",
                 **{"LoggingConfiguration.LogFilePrefix": "training-bucket/"},
             ),
+            "unfinished uploads that stay": lambda dev: dev.put(
+                "AWS::S3::Bucket",
+                "LifecycleConfiguration.Rules.0.AbortIncompleteMultipartUpload."
+                "DaysAfterInitiation",
+                65535,
+            ),
+            "replaced access logs that are gone at once": lambda dev: dev.put(
+                "AWS::S3::Bucket",
+                "LifecycleConfiguration.Rules.0.NoncurrentVersionExpiration.NoncurrentDays",
+                0,
+                where={"LoggingConfiguration": None},
+            ),
         },
         "buckets.policies-as-designed": {
             "a denial less": _without("AWS::S3::BucketPolicy", "PolicyDocument.Statement.1"),
@@ -205,6 +217,10 @@ _CHANGES: dict[str, dict[str, Change]] = {
             "another role": _put(FUNCTION, "Role", "arn:aws:iam::111122223333:role/admin"),
             "a variable more": _put(FUNCTION, "Environment.Variables.PROXY", "http://x",
                                     **SUBMITTER),
+            "switched off": _put(FUNCTION, "ReservedConcurrentExecutions", 0, **SUBMITTER),
+            "no time": _put(FUNCTION, "Timeout", 1, **SUBMITTER),
+            "Lambda's own time": _without(FUNCTION, "Timeout", **SUBMITTER),
+            "more than there is": _put(FUNCTION, "MemorySize", 32768, **SUBMITTER),
         },
         "functions.start-after-permissions": {
             "at once": _raw("DependsOn", [], FUNCTION, **SUBMITTER),
