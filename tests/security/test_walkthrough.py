@@ -68,7 +68,7 @@ MADE: dict[str, tuple[str, dict[str, object], str | None]] = {
     "W15": ("Custom::BedrockModelDeployment", {"Job": "bought"}, "Hours"),
     "W16": (
         "AWS::IAM::ManagedPolicy",
-        {"Description": "Calls deployed models of this environment through its endpoint alone"},
+        {"Description": "Calls this environment's models through its own endpoint"},
         "PolicyDocument.Statement.0.Condition",
     ),
     "W17": ("AWS::S3::Bucket", {}, "Tags"),
