@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from customization import claims
 from customization.claims import Claim, Resource
@@ -110,6 +110,7 @@ class Row:
 
     `superseded_by` is the id that took this one's place in its resource, `went_back` says that it
     was an older one, by a rollback. `retired_at` is when CloudFormation's clean-up came.
+    `checks` is what was found in the data before it was pushed, by digest, where that is known.
     `claim` is what the row says of its resource, `claims_before` what it said of others, or of the
     same one, when requests took it, oldest first: see customization.claims.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
@@ -133,6 +134,7 @@ class Row:
     on_delete: ModelPolicy
     policy: ModelPolicy = ModelPolicy.KEEP
     failure: str = ""
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     superseded_by: str | None = None
     supersedes: str | None = None
     went_back: bool = False
@@ -169,6 +171,7 @@ class Row:
             on_delete=ModelPolicy(item["OnDelete"]),
             policy=ModelPolicy(item.get("Policy", ModelPolicy.KEEP)),
             failure=item.get("Failure", ""),
+            checks=json.loads(item.get("Checks", "{}")),
             superseded_by=item.get("SupersededBy"),
             supersedes=item.get("Supersedes"),
             went_back=item.get("WentBack") == "true",
