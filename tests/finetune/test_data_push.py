@@ -487,7 +487,14 @@ def test_a_rehearsal_is_reached_with_its_own_endpoint_and_credentials(
             "aws_secret_access_key": "also",
             "aws_session_token": "and a token",
             "region_name": "us-east-1",
-        }
+        },
+        # The one that uploads acts as the role, in the same place.
+        {
+            "aws_access_key_id": "as-uploader",
+            "aws_secret_access_key": "secret",
+            "aws_session_token": "token",
+            "region_name": "us-east-1",
+        },
     ]
     assert key_of(data) in fake.objects
 
