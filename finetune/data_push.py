@@ -8,6 +8,7 @@ the data key, as the uploader role, with a checksum that S3 verifies.
 import base64
 import datetime
 import hashlib
+import json
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -204,7 +205,11 @@ class _Upload:
             # The key's policy knows the bucket as encryption context, which a bucket key makes it.
             "BucketKeyEnabled": True,
             "ContentType": "application/jsonl",
-            "Metadata": {"sha256": self._entry["sha256"]},
+            # The submitter reads both: what the job must train on, and what was found in it.
+            "Metadata": {
+                "sha256": self._entry["sha256"],
+                "check": json.dumps(self._entry["check"], sort_keys=True, separators=(",", ":")),
+            },
         }
 
     def _send_whole(self) -> None:

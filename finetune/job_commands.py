@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from customization.jobs import Job
     from finetune.aws import Connection
 
+WAITS_FOR_WHAT_SERVES = "waits for what serves it"
+"""What is said of a model that nobody wants and something serves still."""
 REHEARSAL_INTERVAL = 0.2
 """Seconds between two looks at a rehearsed job: it takes seconds, a real one hours."""
 
@@ -65,8 +67,13 @@ def jobs(
                     "created": summary["creationTime"].isoformat(),
                     "model": summary.get("customModelName"),
                 }
+                waits = summary["status"] == "Completed" and queue.waits_for_what_serves(
+                    summary["jobName"]
+                )
+                row["leaving"] = WAITS_FOR_WHAT_SERVES if waits else None
                 rows.append(row)
-                output.say(f"{row['created']}  {row['status']:<11}  {row['name']}")
+                leaving = f"  its model {WAITS_FOR_WHAT_SERVES}, then it goes" if waits else ""
+                output.say(f"{row['created']}  {row['status']:<11}  {row['name']}{leaving}")
             waiting = queue.deployed(job)
             if waiting is not None and waiting not in {str(s["jobName"]) for s in summaries}:
                 turn = queue.look(name=waiting, job=job)
@@ -77,6 +84,7 @@ def jobs(
                         "status": turn.status,
                         "created": None,
                         "model": None,
+                        "leaving": None,
                     }
                 )
                 since = "waits for its turn" if turn.ended is None else "never came to Bedrock"

@@ -53,6 +53,7 @@ class Queue:
         self._environment = environment
         self._warn = warn
         self._readable = True
+        self._warned = False
         self._table = Names(environment=environment.name, region=environment.region).state_table
 
     def deployed(self, job: str) -> str | None:
@@ -83,6 +84,14 @@ class Queue:
                 return Turn(status=row.state.value, reason=row.failure)
         return Turn(status=row.state.value, ended=ended)
 
+    def waits_for_what_serves(self, name: str) -> bool:
+        """Return whether the model of a job goes as soon as nothing serves it any more.
+
+        False where the table may not be read, or does not know the job.
+        """
+        row = self._row(name, quietly=True)
+        return row is not None and row.waits_for_what_serves
+
     def _look_at_stack(self, *, name: str, job: str) -> Turn:
         if (self._outputs(job) or {}).get("JobName") == name:
             return Turn()
@@ -92,12 +101,15 @@ class Queue:
         stack = self._environment.stack(f"job-{job}")
         return stack_outputs(connection=self._connection, stack=stack)
 
-    def _row(self, name: str) -> "Row | None":
+    def _row(self, name: str, *, quietly: bool = False) -> "Row | None":
         from botocore.exceptions import ClientError  # noqa: PLC0415 slow to load
 
         from customization.table import Table  # noqa: PLC0415 loaded when used
 
         if not self._readable:
+            if not (quietly or self._warned):
+                self._warned = True
+                self._warn(_unreadable(table=self._table))
             return None
         with aws_errors(doing=f"reading the state table {self._table}"):
             client = self._connection.client("dynamodb")
@@ -110,6 +122,9 @@ class Queue:
                         return None
                     case "AccessDeniedException":
                         self._readable = False
+                        if quietly:
+                            return None
+                        self._warned = True
                         self._warn(_unreadable(table=self._table))
                         return None
                 raise

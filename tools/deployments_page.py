@@ -52,6 +52,9 @@ is another deployment, and hours, smoke tests and tags change in place.
 - **Three ways to its end.** The schedule, which asks nobody; every sweep of the deployer, past
   the end; and what is ours by its tags though no row knows it, after fifteen minutes. The metric
   `ThroughputOverdue` counts what is there ten minutes after its end.
+- **Tried and told once.** The first execution of the follow-up that asks for a deployment, or the
+  one of its own that a late wish gets, is written down in its row (`FollowedUpBy`), under the
+  condition that none is; all others are answered that there is nothing for them to deploy.
 - **Nothing for what may roll back.** A deployment is begun when its stack, at rest, stands for it.
 - **No gap.** What was replaced goes when what took its place serves, or at its own end.
 - **Removed before the model.** The wish refers to its job, so CloudFormation deletes it first; the

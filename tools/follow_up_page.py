@@ -40,7 +40,8 @@ Where an environment has `inference.enabled: true`, the follower starts a state 
 Functions (`finetune-<environment>-follow-up`, of the Standard type) for each job that completed,
 once: the execution is called as the job. It works through the steps below with functions that do
 one thing each. A wish for a deployment that is added to a job that has completed already is
-followed up by an execution with the deployment's name, which the deployer starts.
+followed up by an execution with the deployment's name, which the deployer starts. Each
+deployment is for one execution, the first that asks for it or its own: it is tried and told once.
 
 ## The states
 """

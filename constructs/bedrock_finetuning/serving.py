@@ -287,8 +287,17 @@ def statement_to_follow_up(scope: Construct, *, names: Names) -> Allow:
 def statements_to_start_the_follow_up(
     scope: Construct, *, names: Names
 ) -> list[iam.PolicyStatement]:
-    """What the follower needs besides: the template that a job came from, and the start."""
+    """What the follower needs besides: a job's template, the start, and what serves a model."""
     return [
+        Allow(
+            sid="SeeWhatServesAModel",
+            actions=[
+                "bedrock:ListCustomModelDeployments",
+                "bedrock:ListProvisionedModelThroughputs",
+            ],
+            resources=["*"],
+            wildcard="Both actions know no resource; nothing is changed by what they find.",
+        ),
         Allow(
             sid="ReadTheJobsTemplates",
             actions=["cloudformation:GetTemplate"],

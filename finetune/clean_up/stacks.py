@@ -103,14 +103,34 @@ def _policies(resource: Resource) -> Policies:
 
 
 def living(region: Region) -> list[Stack]:
-    """The stacks that carry the owner tag, with all they own."""
-    return [
-        _read(region, each, environment)
-        for each in region.pages("cloudformation", "describe_stacks", "Stacks")
-        if (environment := _environment(each)) is not None
-        and region.admits(environment)
-        and each["StackStatus"] not in {GONE, NEVER_MADE}
-    ]
+    """The stacks that carry the owner tag, with all they own, and those of jobs by their names.
+
+    A stack that was deployed without its tags, by the API or by another tool, is a job's when it is
+    called as one of an environment that is asked for, and its template has a job.
+    """
+    found = []
+    for each in region.pages("cloudformation", "describe_stacks", "Stacks"):
+        if each["StackStatus"] in {GONE, NEVER_MADE}:
+            continue
+        environment = _environment(each)
+        if region.admits(environment):
+            found.append(_read(region, each, str(environment)))
+        elif (named := _job_environment(region, each)) is not None:
+            found.append(_read(region, each, named, tagged=False))
+    return found
+
+
+def _job_environment(region: Region, stack: Mapping[str, Any]) -> str | None:
+    """Return the environment whose job an untagged stack holds, None when it holds none."""
+    if any(tag["Key"] == ENVIRONMENT_TAG for tag in stack.get("Tags") or []):
+        return None
+    # The longest first: `dev-job-x` begins as `dev` does.
+    for environment in sorted(region.environments or (), key=len, reverse=True):
+        if stack["StackName"].startswith(stack_name(environment, JOB_PART)):
+            written = _template(region, stack["StackId"]).get("Resources") or {}
+            types = {each.get("Type") for each in written.values()}
+            return environment if JOB_RESOURCE in types else None
+    return None
 
 
 def _environment(stack: Mapping[str, Any]) -> str | None:
@@ -122,7 +142,9 @@ def _environment(stack: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _read(region: Region, about: Mapping[str, Any], environment: str) -> Stack:
+def _read(
+    region: Region, about: Mapping[str, Any], environment: str, *, tagged: bool = True
+) -> Stack:
     template = _template(region, about["StackId"])
     return Stack(
         name=about["StackName"],
@@ -134,6 +156,7 @@ def _read(region: Region, about: Mapping[str, Any], environment: str) -> Stack:
         protected=bool(about.get("EnableTerminationProtection")),
         reason=str(about.get("StackStatusReason", "")),
         resources=tuple(_resources(region, about["StackName"], template)),
+        tagged=tagged,
     )
 
 

@@ -46,10 +46,13 @@ FOLLOWER_CALLS: Final[tuple[Call, ...]] = (
 """What the follower calls, from outside the VPC; it sees no data and submits nothing itself."""
 
 STARTING_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "ListCustomModelDeployments"),
+    ("bedrock", "ListProvisionedModelThroughputs"),
     ("cloudformation", "GetTemplate"),
     ("stepfunctions", "StartExecution"),
 )
-"""What the follower calls besides, where the environment has a follow-up to start."""
+"""What the follower calls besides, where the environment serves models: it starts the follow-up,
+and deletes no model that something serves."""
 
 REPORT_CALLS: Final[tuple[Call, ...]] = (
     ("bedrock", "GetModelCustomizationJob"),

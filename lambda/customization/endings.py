@@ -45,6 +45,19 @@ def stop(*, bedrock: BedrockClient, job: Job) -> Job | None:
     return find_job(bedrock=bedrock, name=job.arn)
 
 
+def is_served(*, bedrock: BedrockClient, arn: str) -> bool:
+    """Return whether a deployment or provisioned throughput of a model is there, whoever's it is.
+
+    Whatever state it is in: Bedrock deletes no model while there is one.
+    https://docs.aws.amazon.com/bedrock/latest/APIReference/API_DeleteCustomModel.html
+    """
+    deployments = bedrock.list_custom_model_deployments(modelArnEquals=arn, maxResults=1)
+    if deployments.get("modelDeploymentSummaries"):
+        return True
+    bought = bedrock.list_provisioned_model_throughputs(modelArnEquals=arn, maxResults=1)
+    return bool(bought.get("provisionedModelSummaries"))
+
+
 def delete_model(*, bedrock: BedrockClient, arn: str) -> None:
     """Delete a model, or do nothing when it is gone already; raises ModelInUseError."""
     try:

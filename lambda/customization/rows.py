@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from customization import claims
 from customization.claims import Claim, Resource
@@ -110,10 +110,12 @@ class Row:
 
     `superseded_by` is the id that took this one's place in its resource, `went_back` says that it
     was an older one, by a rollback. `retired_at` is when CloudFormation's clean-up came.
+    `checks` is what was found in the data before it was pushed, by digest, where that is known.
     `claim` is what the row says of its resource, `claims_before` what it said of others, or of the
     same one, when requests took it, oldest first: see customization.claims.
     `deleted_at` says that nobody wants the job any more: from then on it is only stopped and, if
-    `policy` says so, its model deleted. `followed_up_at` says that what comes after its training
+    `policy` says so, its model deleted; `waits_since` is when something was first seen to serve
+    that model, which waits for it to go. `followed_up_at` says that what comes after its training
     was begun. `settled_at` says that nothing is left to do.
     `was_kept` says that the model was kept when its last owner left it, and that no stack that is
     complete has stood for it since.
@@ -132,6 +134,7 @@ class Row:
     on_delete: ModelPolicy
     policy: ModelPolicy = ModelPolicy.KEEP
     failure: str = ""
+    checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     superseded_by: str | None = None
     supersedes: str | None = None
     went_back: bool = False
@@ -144,6 +147,7 @@ class Row:
     followed_up_at: datetime | None = None
     retired_at: datetime | None = None
     deleted_at: datetime | None = None
+    waits_since: datetime | None = None
     model_deleted_at: datetime | None = None
     settled_at: datetime | None = None
     was_kept: bool = False
@@ -167,6 +171,7 @@ class Row:
             on_delete=ModelPolicy(item["OnDelete"]),
             policy=ModelPolicy(item.get("Policy", ModelPolicy.KEEP)),
             failure=item.get("Failure", ""),
+            checks=json.loads(item.get("Checks", "{}")),
             superseded_by=item.get("SupersededBy"),
             supersedes=item.get("Supersedes"),
             went_back=item.get("WentBack") == "true",
@@ -179,6 +184,7 @@ class Row:
             followed_up_at=_moment(item, "FollowedUpAt"),
             retired_at=_moment(item, "RetiredAt"),
             deleted_at=_moment(item, "DeletedAt"),
+            waits_since=_moment(item, "WaitsSince"),
             model_deleted_at=_moment(item, "ModelDeletedAt"),
             settled_at=_moment(item, "SettledAt"),
             was_kept=item.get("WasKept") == "true",
@@ -220,6 +226,12 @@ class Row:
         """
         own = [each for each in self.claims_before if claims.is_of_same(each, self.claim)]
         return own[-1] if own else None
+
+    @property
+    def waits_for_what_serves(self) -> bool:
+        """Whether its model goes as soon as nothing serves it any more."""
+        going = self.deleted_at is not None and self.model_deleted_at is None
+        return going and self.waits_since is not None
 
     @property
     def may_have_job(self) -> bool:

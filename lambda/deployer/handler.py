@@ -118,5 +118,4 @@ def handler(event: object, context: LambdaContext) -> DeployAnswer | dict[str, A
 
 def deploy(sweep: Sweep, asked: DeployEvent) -> DeployAnswer:
     """Do what is to be done about the deployment of a job and answer how far it is."""
-    rows = sweep.table.of_job(asked.job_name)
-    return answer(sweep.follow(rows[0]) if rows else None)
+    return answer(sweep.follow_for(job_name=asked.job_name, execution=asked.execution))

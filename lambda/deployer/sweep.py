@@ -192,6 +192,7 @@ class Sweep:
         time = self.now().isoformat()
         values: dict[str, str] = {}
         remove: tuple[str, ...] = ()
+        absent: tuple[str, ...] = ()
         match step.act:
             case Act.PLAN:
                 began = step.at or self.now()
@@ -203,7 +204,8 @@ class Sweep:
             case Act.TELL:
                 values = {"ToldAt": time}
             case Act.OWE:
-                values = {"FollowUpDueAt": time}
+                by = execution_name(name=row.name, attempt=row.attempt)
+                values, absent = {"FollowUpDueAt": time, "FollowedUpBy": by}, ("FollowedUpBy",)
             case Act.RESTORE:
                 remove = ("DeletedAt", "SupersededBy", "RetiredAt")
                 if row.deleted_at is not None and row.state.is_over:
@@ -217,7 +219,8 @@ class Sweep:
                 values = {"DeletedAt": time}
             case Act.SETTLE:
                 values = {"SettledAt": time}
-        done = self.table.change(row.name, values, remove=remove, when=_unchanged(row))
+        when = replace(_unchanged(row), absent=absent)
+        done = self.table.change(row.name, values, remove=remove, when=when)
         if done and step.act is Act.TELL:
             self.summary.failed += 1
         return done
@@ -339,6 +342,27 @@ class Sweep:
                 raise
         time = {"FollowedUpAt": self.now().isoformat()}
         return self.table.change(row.name, time, when=_unchanged(row))
+
+    def follow_for(self, *, job_name: str, execution: str) -> Row | None:
+        """Follow the deployment of a job that this execution tries and tells, and return its row.
+
+        None when there is none, or when another execution has it: the first that takes a
+        deployment keeps it, so that none is tried or told twice.
+        """
+        rows = self.table.of_job(job_name)
+        mine = [row for row in rows if row.followed_up_by == execution]
+        for row in mine or rows[:1]:
+            if mine or self._take(row, execution=execution):
+                return self.follow(self.table.read(row.name) or row)
+        return None
+
+    def _take(self, row: Row, *, execution: str) -> bool:
+        """Write which execution tries and tells a deployment, unless another one does."""
+        when = When(absent=["FollowedUpBy"], equal={"Attempt": (str(row.attempt),)})
+        if self.table.change(row.name, {"FollowedUpBy": execution}, when=when):
+            return True
+        found = self.table.read(row.name)
+        return found is not None and found.followed_up_by == execution
 
     # Whose it is
 

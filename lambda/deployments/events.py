@@ -56,23 +56,28 @@ class DeployAnswer(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class DeployEvent:
-    """The state machine's wish to know how far the deployment of a job is."""
+    """The wish of one of the state machine's executions to know how far a job's deployment is."""
 
     job_name: str
+    execution: str
 
     @classmethod
     def parse(cls, event: object) -> DeployEvent | None:
         """Return the event's typed form, or None when it is another event.
 
-        Raises EventError when it is one and names no job.
+        Raises EventError when it is one and names no job or no execution.
         """
         if not isinstance(event, Mapping) or "Deploy" not in event:
             return None
         asked = event["Deploy"]
-        name = asked.get("job_name") if isinstance(asked, Mapping) else None
-        if not isinstance(name, str) or not name:
-            raise EventError('Deploy must name a job: {"Deploy": {"job_name": "..."}}')
-        return cls(job_name=name)
+        known = asked if isinstance(asked, Mapping) else {}
+        name, execution = known.get("job_name"), known.get("execution")
+        if not (isinstance(name, str) and name and isinstance(execution, str) and execution):
+            raise EventError(
+                "Deploy must name a job and who asks: "
+                '{"Deploy": {"job_name": "...", "execution": "..."}}'
+            )
+        return cls(job_name=name, execution=execution)
 
 
 def answer(row: Row | None) -> DeployAnswer:

@@ -41,6 +41,7 @@ OF_AN_ATTEMPT: Final = (
     "Failure",
     "FollowUpDueAt",
     "FollowedUpAt",
+    "FollowedUpBy",
     "RefusedAt",
     "StartedAt",
     "ToldAt",
@@ -120,7 +121,8 @@ class Row:
     `started_at` is when throughput was planned and its life began, `ends_at` when it has to end:
     both are written before it is bought. `superseded_by` is the name that took this one's place in
     its resource, `supersedes` the one whose place it took last, `retired_at` when CloudFormation's
-    clean-up came. `deleted_at` says that nobody wants it: from then on it is only removed.
+    clean-up came. `followed_up_by` is the name of the one execution that tries and tells it, of
+    its job or of its own. `deleted_at` says that nobody wants it: from then on it is only removed.
     `settled_at` says that nothing is left to do.
     """
 
@@ -155,6 +157,7 @@ class Row:
     told_at: datetime | None = None
     follow_up_due_at: datetime | None = None
     followed_up_at: datetime | None = None
+    followed_up_by: str | None = None
     deleted_at: datetime | None = None
     settled_at: datetime | None = None
     claim: Claim = field(default_factory=dict)
@@ -195,6 +198,7 @@ class Row:
             told_at=_moment(item, "ToldAt"),
             follow_up_due_at=_moment(item, "FollowUpDueAt"),
             followed_up_at=_moment(item, "FollowedUpAt"),
+            followed_up_by=item.get("FollowedUpBy"),
             deleted_at=_moment(item, "DeletedAt"),
             settled_at=_moment(item, "SettledAt"),
             claim={key: item[key] for key in CLAIM if key in item},

@@ -43,7 +43,10 @@ class Act(StrEnum):
     SCHEDULE = "schedule its end"
     """Have the Scheduler remove it at its end, whatever becomes of this function."""
     OWE = "note that a follow-up is due"
-    """Write that the state machine has to be started: the wish came after its job's end."""
+    """Write that the state machine has to be started: the wish came after its job's end.
+
+    And for which execution, unless its job's own has taken it by then: each is tried once.
+    """
     FOLLOW_UP = "start the follow-up"
     CREATE = "create"
     """Write that it is being made, then have Bedrock make it."""
@@ -319,8 +322,9 @@ def _follow_up(row: Row, sight: Sight) -> Step | None:
 def _make(row: Row, sight: Sight) -> Step:
     """Return the step towards having Bedrock make what is wanted and not there."""
     job = sight.job
-    came_later = job is not None and job.ended is not None and row.wanted_at > job.ended
-    if sight.follows and came_later and row.follow_up_due_at is None:
+    # What its job's own follow-up has taken by now, though it came late, is left to that one.
+    came_later = job is not None and job.ended is not None and row.wanted_at >= job.ended
+    if sight.follows and came_later and row.followed_up_by is None:
         return Step(act=Act.OWE, why="the wish came after the job's end")
     if sight.seen is not None:
         return Step(

@@ -114,7 +114,7 @@ def definition(
                 _call(
                     lambda_,
                     function=deployer_arn,
-                    payload={"Deploy": {"job_name": _JOB}},
+                    payload={"Deploy": {"job_name": _JOB, "execution": _NAME}},
                     seconds=STEP_SECONDS,
                 ),
                 assign={

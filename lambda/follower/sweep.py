@@ -252,6 +252,10 @@ class Sweep:
         return seen is None or seen.status.is_over
 
     def _delete_model(self, *, row: Row, job: Job) -> bool:
+        # Where models are served, Bedrock is asked before it would refuse.
+        asks = self.follow_up is not None and job.model_arn is not None
+        if asks and endings.is_served(bedrock=self.bedrock, arn=str(job.model_arn)):
+            return self._wait_for_what_serves(row)
         try:
             if job.model_arn:
                 endings.delete_model(bedrock=self.bedrock, arn=job.model_arn)
@@ -261,7 +265,15 @@ class Sweep:
                 self.table.change(row.name, {"Failure": str(error)})
                 self.logger.warning("the model is in use", extra={"job_name": row.name})
             return False
-        return self.table.change(row.name, {"ModelDeletedAt": self.now().isoformat()})
+        deleted = {"ModelDeletedAt": self.now().isoformat()}
+        return self.table.change(row.name, deleted, remove=["WaitsSince"])
+
+    def _wait_for_what_serves(self, row: Row) -> bool:
+        """Say once that a model waits for what serves it, and look again at each sweep."""
+        if row.waits_since is None:
+            self.table.change(row.name, {}, once={"WaitsSince": self.now().isoformat()})
+            self.logger.info("waits for what serves it", extra={"job_name": row.name})
+        return False
 
     def _view(self, row: Row) -> StackView:
         """Return what CloudFormation says, looked up once a sweep and only where it counts."""

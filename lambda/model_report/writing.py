@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from customization.request import JobRequest
-from lineage.entry import Deployment, Event, Facts, Template, Trial
+from lineage.entry import Check, Deployment, Event, Facts, Template, Trial
 from lineage.gather import facts_of_training, metrics_of
 from lineage.store import RecordStore
 from training_metrics.outputs import run_in
@@ -94,6 +94,7 @@ class Report:
             request=JobRequest.from_properties(json.loads(subject.row.request), show_values=False),
             answer=subject.answer,
             template=template,
+            checks={digest: Check(**check) for digest, check in subject.row.checks.items()},
             metrics=metrics_of(page.run, files=self._files(page.run)) if page.run.curves else None,
         )
         self._add(event=Event.TRAINED, id="trained", facts=facts)

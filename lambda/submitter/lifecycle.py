@@ -8,10 +8,10 @@ follower finds. A job or model without this environment's owner tags is never ch
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -239,9 +239,11 @@ class Lifecycle:
                 return None
             if verdict is AttemptVerdict.TAKEN:
                 raise _taken(owner)
-            if verdict is AttemptVerdict.SUBMIT:
-                check_data(s3=self.s3(), job=job)
-            if self._open(owner, job=job, event=event, old=old, row=row, found=found):
+            submits = verdict is AttemptVerdict.SUBMIT
+            checks = check_data(s3=self.s3(), job=job) if submits else {}
+            if self._open(
+                owner, job=job, event=event, old=old, row=row, found=found, checks=checks
+            ):
                 break
         else:
             raise _busy(owner)
@@ -293,6 +295,7 @@ class Lifecycle:
         old: PhysicalId | None,
         row: Row | None,
         found: Job | None,
+        checks: Mapping[str, Mapping[str, Any]],
     ) -> bool:
         """Write an id down as wanted; False when its row is not as it was read any more."""
         values = {
@@ -300,6 +303,8 @@ class Lifecycle:
             **_claims_before(row, event=event, anew=found is None),
         }
         remove: list[str] = list(_MARKS)
+        if checks:
+            values["Checks"] = json.dumps(checks, sort_keys=True)
         if old is not None:
             values["Supersedes"] = str(old)
         if found is None:

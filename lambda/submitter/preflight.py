@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 DIGEST_METADATA = "sha256"
 """The user metadata in which `finetune data push` writes a file's digest."""
+CHECK_METADATA: Final = "check"
+"""The user metadata in which it writes what its check found, as JSON."""
+_CHECK: Final = {"version": str, "model_family": str, "ok": bool, "at": str}
+"""What a check says, and as what."""
+_MOST_CHARACTERS: Final = 100
+"""Length of a text in it at most: it is kept in the job's row, and is no place for data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,16 +56,37 @@ def _object(dataset: str, digest: str, config: dict[str, str]) -> DataObject:
     return DataObject(dataset=dataset, digest=digest, bucket=bucket, key=key)
 
 
-def check_data(*, s3: S3Client, job: JobRequest) -> None:
+def check_data(*, s3: S3Client, job: JobRequest) -> dict[str, dict[str, Any]]:
     """Check that every file of a job is in the bucket with the digest that the settings name.
 
-    Raises DataNotPushedError or DataChangedError, with the command that mends it.
+    Returns what the check before its push said of each, by digest, where it is known: it is read
+    and kept, and decides nothing. Raises DataNotPushedError or DataChangedError, with the command
+    that mends it.
     """
+    checks = {}
     for wanted in data_objects(job):
-        _check_object(s3=s3, wanted=wanted)
+        check = check_of(_check_object(s3=s3, wanted=wanted))
+        if check is not None:
+            checks[wanted.digest] = check
+    return checks
 
 
-def _check_object(*, s3: S3Client, wanted: DataObject) -> None:
+def check_of(metadata: Mapping[str, str]) -> dict[str, Any] | None:
+    """Return what an object's metadata says of its check, None when that is not of its form."""
+    try:
+        said = json.loads(metadata.get(CHECK_METADATA, ""))
+    except ValueError:
+        return None
+    if not isinstance(said, dict):
+        return None
+    check = {name: said.get(name) for name in _CHECK}
+    for name, kind in _CHECK.items():
+        if not isinstance(check[name], kind) or len(str(check[name])) > _MOST_CHARACTERS:
+            return None
+    return check
+
+
+def _check_object(*, s3: S3Client, wanted: DataObject) -> Mapping[str, str]:
     push = f"finetune data push {wanted.dataset} {PurePosixPath(wanted.key).name}"
     where = f"s3://{wanted.bucket}/{wanted.key}"
     try:
@@ -85,3 +113,4 @@ def _check_object(*, s3: S3Client, wanted: DataObject) -> None:
             f"data set {wanted.dataset!r} at {where} must have the sha256 {wanted.digest}, got "
             f"{found or 'none in its metadata'}: run {push}, then deploy again"
         )
+    return answer["Metadata"]

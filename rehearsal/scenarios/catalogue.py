@@ -135,7 +135,6 @@ SCENARIOS = (
         jobs=serving.REPLACED,
         play=serving.replaced,
         serves=True,
-        refusals=(serving.STILL_IN_USE,),
     ),
     Scenario(
         name="sudden-ends",

@@ -26,8 +26,6 @@ _BOUGHT = "bought"
 PROVISIONED: Jobs = {_BOUGHT: {"deployment": {"kind": "provisioned", "smoke_tests": _TESTS}}}
 _REPLACED = "replaced"
 REPLACED: Jobs = {_REPLACED: {**_ON_DEMAND, "on_replace": "delete-model"}}
-STILL_IN_USE = re.compile(r"DeleteCustomModel: ConflictException: The model \S+ is in use")
-"""The follower tries until the old deployment is gone."""
 _OTHER_DATA = "other-data"
 _SLOW_ENOUGH_TO_LOOK = 5.0
 _CREATION_IS_OVER = 7 * 60.0

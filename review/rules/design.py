@@ -456,6 +456,12 @@ class Design:
             )
             | (
                 allow("states:StartExecution", on=self.environment.follow_up)
+                # A model is not deleted while something serves it.
+                | allow(
+                    "bedrock:ListCustomModelDeployments",
+                    "bedrock:ListProvisionedModelThroughputs",
+                    on="*",
+                )
                 if self.serves
                 else set()
             )

@@ -71,6 +71,8 @@ class DeploymentWorld(World):
         self.purchases: Counter[tuple[str, str]] = Counter()
         self.forgotten: set[str] = set()
         self.came_late = False
+        self.over: set[str] = set()
+        self.tried: Counter[tuple[str, str]] = Counter()
 
     # What happens
 
@@ -95,10 +97,35 @@ class DeploymentWorld(World):
         self.aws.invoked.clear()
 
     def ask(self) -> None:
-        """Let the state machine ask about a job."""
-        name = job_name(job=self.random.choice(list(self.stacks)), digest=self._digest())
+        """Let an execution of the state machine ask about its job."""
+        running = self._running()
+        if running:
+            self._ask(*self.random.choice(running))
+
+    def _running(self) -> list[tuple[str, str]]:
+        """Executions that are not over, and their jobs: of jobs that completed, and of wishes."""
+        own = {name: name for name, job in self.aws.jobs.items() if job["status"] == "Completed"}
+        of_wishes = {name: order["job_name"] for name, order in self.aws.executions.items()}
+        begun = {**own, **of_wishes}
+        return [(name, job) for name, job in sorted(begun.items()) if name not in self.over]
+
+    def _ask(self, execution: str, job: str) -> None:
+        """Let an execution ask once; it tries and tells what serves, or tells what failed."""
+        event = DeployEvent(job_name=job, execution=execution)
         with suppress(*ENDINGS):
-            self._invoke(lambda: deploy(self._sweep(), DeployEvent(job_name=name)))
+            answer = self._invoke(lambda: deploy(self._sweep(), event))
+            if answer["state"] == "Pending" or execution in self.over:
+                return
+            self.over.add(execution)
+            name = answer["deployment"]
+            if name is not None:
+                self._count_trial(name)
+
+    def _count_trial(self, name: str) -> None:
+        attempt = (name, self.aws.items.get(name, {}).get("Attempt", ""))
+        self.tried[attempt] += 1
+        if self.tried[attempt] > 1 and name not in self.forgotten:
+            raise BrokenError(f"{attempt} is tried and told twice")
 
     def deliver_late(self) -> None:
         """Let a request arrive that its stack waits for no more."""
@@ -432,6 +459,7 @@ class DeploymentWorld(World):
             self.check()
         self._quieten()
         self._look_at_rest()
+        self._look_at_trials()
         self.aws.now += timedelta(days=40)
         self._quieten()
         ours = set(self._of_ours())
@@ -448,6 +476,8 @@ class DeploymentWorld(World):
             for _ in range(6):
                 self.move_serving()
             self.sweep()
+            for execution, job in self._running():
+                self._ask(execution, job)
             self.fire()
             self.check()
 
@@ -477,6 +507,20 @@ class DeploymentWorld(World):
         for stack in self.stacks.values():
             if stack.physical_id and stack.id not in stuck:
                 self._look_at_current(stack)
+
+    def _look_at_trials(self) -> None:
+        """Raise BrokenError for what serves and was never tried, though somebody was to do it."""
+        for stack in self.stacks.values():
+            name = str(stack.physical_id)
+            row = self.aws.items.get(name, {})
+            if not self._serves(name) or name in self.forgotten or "FAILED" in stack.status:
+                continue
+            ended = self.aws.jobs[row["JobName"]]["endTime"]
+            came_later = datetime.fromisoformat(row["WantedAt"]) >= ended
+            if came_later and "FollowedUpBy" not in row:
+                raise BrokenError(f"{name} came after its job's end, and nobody follows it up")
+            if row.get("FollowedUpBy") and self.tried[name, row["Attempt"]] != 1:
+                raise BrokenError(f"{name} is for {row['FollowedUpBy']}, which did not try it")
 
     def _serves(self, name: str) -> bool:
         return self.aws.items.get(name, {}).get("State") == "Active"

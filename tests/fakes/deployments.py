@@ -120,9 +120,13 @@ def deploy(aws: FakeAws, event: dict[str, Any] | None = None) -> dict[str, Any]:
     return dict(json.loads(json.dumps(result)))
 
 
-def ask(aws: FakeAws, name: str | None = None) -> dict[str, Any]:
-    """Ask the deployer about a job, as the state machine does."""
-    return deploy(aws, {"Deploy": {"job_name": name or job_name()}})
+def ask(aws: FakeAws, name: str | None = None, execution: str | None = None) -> dict[str, Any]:
+    """Ask the deployer about a job, as an execution does: by default one that may be answered."""
+    asked = name or job_name()
+    rows = [row for row in aws.items.values() if row.get("JobName") == asked]
+    taken = [row["FollowedUpBy"] for row in rows if "FollowedUpBy" in row]
+    asks = execution or (taken[0] if taken else asked)
+    return deploy(aws, {"Deploy": {"job_name": asked, "execution": asks}})
 
 
 def serve(aws: FakeAws, status: str = "Active", failure: str | None = None) -> None:

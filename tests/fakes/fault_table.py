@@ -209,6 +209,8 @@ REACHED: Final[dict[tuple[str, str], Callable[[FakeAws, Any], Callable[[], objec
     ("completion_check", "DescribeNetworkInterfaces"): _ask_for_interfaces,
     ("follower", "DeleteCustomModel"): _sweep_stray_model,
     ("follower", "GetModelCustomizationJob"): _sweep_end,
+    ("follower", "ListCustomModelDeployments"): _sweep_stray_model,
+    ("follower", "ListProvisionedModelThroughputs"): _sweep_stray_model,
     ("follower", "ListTagsForResource"): _sweep_end,
     ("follower", "StopModelCustomizationJob"): _sweep_stray,
     ("follower", "DescribeStackResource"): _sweep_end,

@@ -39,6 +39,7 @@ class HeldStack:
     """Reasons with which its next deletions fail, one each."""
     events: list[dict[str, Any]] = field(default_factory=list)
     created: datetime = CREATED
+    tagged: bool = True
 
     @property
     def id(self) -> str:
@@ -174,7 +175,7 @@ class OwnedAccount(FakeAws):
                 "StackStatus": held.status,
                 "CreationTime": held.created,
                 "EnableTerminationProtection": held.protected,
-                "Tags": [{"Key": TAG, "Value": held.environment}],
+                "Tags": [{"Key": TAG, "Value": held.environment}] if held.tagged else [],
                 "Outputs": [
                     {"OutputKey": key, "OutputValue": value}
                     for key, value in self.identity_outputs.items()

@@ -52,7 +52,18 @@ def test_the_upload_is_encrypted_with_the_data_key_and_carries_its_digest(
     sent = aws.objects[key_of(data)].arguments
     assert (sent["ServerSideEncryption"], sent["SSEKMSKeyId"]) == ("aws:kms", KEY_ARN)
     assert sent["IfNoneMatch"] == "*"
-    assert sent["Metadata"] == {"sha256": hashlib.sha256(data.read_bytes()).hexdigest()}
+    assert sent["Metadata"]["sha256"] == hashlib.sha256(data.read_bytes()).hexdigest()
+
+
+def test_the_upload_carries_what_its_check_found_and_nothing_of_the_data(
+    run: Run, aws: FakeAws, data: Path, project: Path
+) -> None:
+    run("data", "push", "policy-review", data)
+    sent = aws.objects[key_of(data)].arguments["Metadata"]
+    assert set(sent) == {"sha256", "check"}
+    assert json.loads(sent["check"]) == lock(project)["policy-review"]["check"]
+    assert sent["check"].isascii()
+    assert len(sent["check"]) < 200
 
 
 def test_the_upload_is_made_as_the_uploader(run: Run, aws: FakeAws, data: Path) -> None:
@@ -470,14 +481,21 @@ def test_a_rehearsal_is_reached_with_its_own_endpoint_and_credentials(
         )
     )
     assert run("data", "push", "policy-review", data, "--rehearsal").code == 0
-    kept_ones, uploaders = sessions
-    assert kept_ones == {
-        "aws_access_key_id": "kept",
-        "aws_secret_access_key": "also",
-        "aws_session_token": "and a token",
-        "region_name": "us-east-1",
-    }
-    assert uploaders["aws_access_key_id"] == "as-uploader"
+    assert sessions == [
+        {
+            "aws_access_key_id": "kept",
+            "aws_secret_access_key": "also",
+            "aws_session_token": "and a token",
+            "region_name": "us-east-1",
+        },
+        # The one that uploads acts as the role, in the same place.
+        {
+            "aws_access_key_id": "as-uploader",
+            "aws_secret_access_key": "secret",
+            "aws_session_token": "token",
+            "region_name": "us-east-1",
+        },
+    ]
     assert key_of(data) in fake.objects
 
 
@@ -510,7 +528,7 @@ def test_the_submitter_takes_what_a_push_wrote_and_no_other_object(
         return {"Metadata": stored.arguments["Metadata"]}
 
     s3: Any = SimpleNamespace(head_object=head)
-    check_data(s3=s3, job=job)
+    assert check_data(s3=s3, job=job) == {entry["sha256"]: entry["check"]}
     stored.arguments["Metadata"] = {"sha256": "0" * 64}
     with pytest.raises(DataChangedError):
         check_data(s3=s3, job=job)

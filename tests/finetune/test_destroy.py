@@ -14,7 +14,7 @@ from finetune.clean_up.plan import DATA_TYPES
 from finetune.clean_up.wanted import JOB_PART, PARTS
 from tests.finetune.aws_fake import RefusalError
 from tests.finetune.conftest import Ended, Run
-from tests.finetune.owned_account import OwnedAccount
+from tests.finetune.owned_account import MODEL_TYPE, HeldStack, OwnedAccount
 from tests.security.app_deployment import AppDeployment
 
 MODEL = "dev-policy-review-0123456789abcdef"
@@ -121,6 +121,41 @@ def test_everything_goes_jobs_first_and_foundations_last(run: Run, account: Owne
     assert not account.buckets
     assert not account.models
     assert set(account.keys.values()) == {"PendingDeletion"}
+
+
+def test_a_jobs_stack_without_tags_goes_by_its_name(run: Run, account: OwnedAccount) -> None:
+    deployed(account, retain=False)
+    account.job_stack("second", "dev-second-0123456789abcdef", tagged=False)
+    ended = run("destroy", "--yes", "--json")
+    assert ended.code == 0, ended.out
+    assert "finetune-dev-job-second" in ended.answer["destroyed"]
+    assert not account.held
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "tagged", "holds_a_job"),
+    [
+        ("finetune-dev-job-other", "dev", False, False),
+        ("finetune-dev-job-other", "another", True, True),
+        ("finetune-prod-job-other", "prod", False, True),
+        ("finetune-dev-jobs", "dev", False, True),
+    ],
+)
+def test_a_stack_that_is_only_called_so_stays(
+    *,
+    run: Run,
+    account: OwnedAccount,
+    name: str,
+    environment: str,
+    tagged: bool,
+    holds_a_job: bool,
+) -> None:
+    deployed(account, retain=False)
+    other = HeldStack(name=name, environment=environment, tagged=tagged)
+    other.holds(MODEL_TYPE if holds_a_job else "AWS::SNS::Topic", "somebodys")
+    account.held.append(other)
+    run("destroy", "--yes", "--json")
+    assert account.held == [other]
 
 
 def test_jobs_go_side_by_side(run: Run, account: OwnedAccount) -> None:

@@ -157,6 +157,29 @@ def test_a_job_that_waits_for_its_turn_is_listed(run: Run, aws: FakeAws) -> None
     assert [job["status"] for job in ended.answer["jobs"]] == ["InProgress"]
 
 
+def test_a_model_that_waits_for_what_serves_it_is_told(run: Run, aws: FakeAws) -> None:
+    aws.jobs = [make_job(NAME, "Completed")]
+    waits = {"DeletedAt": "2026-11-22T00:00:00", "WaitsSince": "2026-11-22T00:00:00"}
+    aws.rows[NAME] = make_row(NAME, "Completed", **waits)
+    assert "waits for what serves it" in run("jobs").out
+    (job,) = run("jobs", "--json").answer["jobs"]
+    assert job["leaving"] == "waits for what serves it"
+    # The twin: it is gone by now.
+    aws.rows[NAME] |= {"ModelDeletedAt": "2026-11-22T00:00:00"}
+    assert "waits for what serves it" not in run("jobs").out
+
+
+def test_who_may_not_read_the_table_sees_completed_jobs_without_a_word_of_it(
+    run: Run, aws: FakeAws
+) -> None:
+    aws.jobs = [make_job(NAME, "Completed"), make_job(f"{NAME}-2", "Completed")]
+    aws.refusals["GetItem"] = DENIED
+    ended = run("jobs", "--json")
+    assert (ended.code, ended.ids()) == (0, [])
+    assert [job["leaving"] for job in ended.answer["jobs"]] == [None, None]
+    assert aws.names().count("GetItem") == 1, "asked again what was refused"
+
+
 def test_stopping_asks_bedrock_and_says_what_comes(run: Run, aws: FakeAws) -> None:
     aws.jobs = [make_job(NAME, "InProgress")]
     ended = run("stop", "policy-review")

@@ -137,6 +137,29 @@ def test_a_wish_that_comes_after_its_jobs_end_starts_the_follow_up_once(
     assert aws.executions == {wished.physical_id: {"job_name": job_name()}}
 
 
+def test_a_late_wish_is_not_for_its_jobs_follow_up_too(aws: FakeAws, wished: WishResource) -> None:
+    name = active(aws, wished)
+    assert list(aws.executions) == [name]
+    assert ask(aws, execution=job_name())["state"] == "NotWanted"
+    assert ask(aws, execution=name)["state"] == "Active"
+
+
+def test_a_late_wish_that_its_jobs_follow_up_took_is_not_for_another(
+    aws: FakeAws, wished: WishResource
+) -> None:
+    plant_job(aws)
+    later(aws, minutes=1)
+    wished.create()
+    assert ask(aws, execution=job_name())["state"] == "Pending", "its stack is not at rest"
+    wished.at_rest()
+    deploy(aws)
+    serve(aws)
+    deploy(aws)
+    assert aws.executions == {}
+    assert ask(aws, execution=job_name())["state"] == "Active"
+    assert ask(aws, execution="another")["state"] == "NotWanted"
+
+
 def test_a_follow_up_that_cannot_be_started_holds_up_no_deployment(
     aws: FakeAws, wished: WishResource
 ) -> None:

@@ -206,6 +206,18 @@ def _orphans_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sweep, "_reap", lambda *_: None)
 
 
+def _followed_up_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def follow(self: Sweep, *, job_name: str, execution: str) -> Row | None:
+        found = self.table.of_job(job_name)
+        return self.follow(found[0]) if found else None
+
+    monkeypatch.setattr(Sweep, "follow_for", follow)
+
+
+def _followed_up_by_its_job_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "_follow_up", lambda *_: None)
+
+
 BREAKS: dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None]]] = {
     "owner tags are not looked at": (12, _tags_ignored),
     "the schedule is made after the purchase": (3, _scheduled_later),
@@ -216,6 +228,8 @@ BREAKS: dict[str, tuple[int, Callable[[pytest.MonkeyPatch], None]]] = {
     "what somebody removed is bought again": (36, _bought_again),
     "a stack goes before what served its model": (1, _not_waited_for),
     "what no row knows is left alone": (23, _orphans_left),
+    "whoever asks follows it up": (0, _followed_up_by_all),
+    "a late wish is left to its job's follow-up": (0, _followed_up_by_its_job_alone),
 }
 """Each break, and the world to begin with: one that was seen to find it soon."""
 

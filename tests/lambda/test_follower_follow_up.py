@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any, cast
 
 import pytest
 
@@ -128,6 +129,41 @@ def test_a_model_that_is_served_still_is_waited_for_and_that_is_said_once(
     assert said == ["the model is in use"]
     assert "ModelDeletedAt" in aws.items[name]
     assert aws.models == {}
+
+
+@pytest.mark.parametrize("serves", ["deployment", "throughput"])
+def test_a_model_that_something_serves_is_not_even_tried_to_be_deleted(
+    serves: str,
+    aws: FakeAws,
+    complete: Complete,
+    resource: Resource,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(follower.handler.logger, "info", lambda text, **_: said.append(text))
+    name = complete()
+    (model,) = aws.models
+    aws.bedrock.serving.model_units = 1
+    if serves == "deployment":
+        aws.bedrock.create_deployment({"modelDeploymentName": "somebodys", "modelArn": model})
+        living = aws.bedrock.deployments
+    else:
+        bought = {"provisionedModelName": "somebodys", "modelId": model, "modelUnits": 1}
+        aws.bedrock.call("CreateProvisionedModelThroughput", bought)
+        living = aws.bedrock.throughputs
+    resource.gone()
+    aws.now += timedelta(minutes=20)
+    assert [sweep(aws)["errors"] for _ in range(3)] == [0, 0, 0]
+    assert ("bedrock", "DeleteCustomModel") not in aws.calls
+    assert said.count("waits for what serves it") == 1
+    row = aws.items[name]
+    assert Row.parse(cast("Any", row)).waits_for_what_serves
+    assert "Failure" not in row
+    living.clear()
+    sweep(aws)
+    assert aws.models == {}
+    assert "ModelDeletedAt" in aws.items[name]
+    assert not Row.parse(cast("Any", aws.items[name])).waits_for_what_serves
 
 
 def test_what_its_stack_gave_up_is_not_followed_up(

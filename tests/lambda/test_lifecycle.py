@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import re
 from datetime import timedelta
 from typing import Any, cast
@@ -176,6 +177,39 @@ def test_data_of_another_digest_is_refused(
     with pytest.raises(DataChangedError, match="must have the sha256"):
         resource.create()
     assert aws.submitted == []
+
+
+CHECKED = {"at": "2026-01-01T00:00:00Z", "model_family": "nova", "ok": True, "version": "2"}
+
+
+def test_what_the_check_before_the_push_found_is_kept_in_the_row(
+    aws: FakeAws, resource: Resource
+) -> None:
+    ((location, metadata),) = aws.objects.items()
+    aws.objects[location] = {**metadata, "check": json.dumps({**CHECKED, "more": "not kept"})}
+    name = str(resource.create()["PhysicalResourceId"])
+    assert json.loads(aws.items[name]["Checks"]) == {metadata["sha256"]: CHECKED}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "no JSON",
+        "[]",
+        json.dumps({**CHECKED, "ok": "yes"}),
+        json.dumps({**CHECKED, "version": None}),
+        json.dumps({**CHECKED, "model_family": "x" * 101}),
+    ],
+)
+def test_a_check_that_is_not_of_its_form_is_not_known_and_stops_nobody(
+    said: str, aws: FakeAws, resource: Resource
+) -> None:
+    ((location, metadata),) = aws.objects.items()
+    aws.objects[location] = {**metadata, "check": said}
+    name = str(resource.create()["PhysicalResourceId"])
+    assert len(aws.jobs) == 1
+    assert "Checks" not in aws.items[name]
 
 
 def test_validation_data_is_checked_too(aws: FakeAws, resource: Resource) -> None:

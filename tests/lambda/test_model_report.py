@@ -123,6 +123,24 @@ def test_the_page_and_the_record_are_written_once_however_often_asked(job: Follo
     assert b"<html" in job.aws.outputs[first["page"]][0]
 
 
+def test_the_record_holds_what_the_check_of_the_data_found_where_that_is_known(
+    job: Following,
+) -> None:
+    found = {"at": "2026-01-01T00:00:00Z", "model_family": "nova", "ok": True, "version": "2"}
+    job.aws.items[job.name]["Checks"] = json.dumps({"a" * 64: found})
+    step(job, "report")
+    (entry,) = job.entries
+    (data,) = [each for each in entry["facts"]["data"] if each["sha256"] == "a" * 64]
+    assert data["check"] == found
+
+
+def test_the_record_says_nothing_of_a_check_that_is_not_known(job: Following) -> None:
+    job.aws.items[job.name].pop("Checks", None)
+    step(job, "report")
+    (entry,) = job.entries
+    assert {json.dumps(each["check"]) for each in entry["facts"]["data"]} == {"null"}
+
+
 def test_other_metrics_make_another_page(job: Following) -> None:
     page = step(job, "report")["page"]
     for key in [key for key in job.aws.outputs if "validation" in key]:

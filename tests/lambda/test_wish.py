@@ -87,11 +87,14 @@ def test_a_schedule_says_its_time_in_utc() -> None:
     assert moment_of("at(2026-13-01T00:00:00)") is None
 
 
-def test_an_event_of_the_state_machine_names_a_job() -> None:
-    assert DeployEvent.parse({"Deploy": {"job_name": "made"}}) == DeployEvent(job_name="made")
+def test_an_event_of_the_state_machine_names_a_job_and_who_asks() -> None:
+    asked = {"job_name": "made", "execution": "made-up"}
+    assert DeployEvent.parse({"Deploy": asked}) == DeployEvent(**asked)
     assert DeployEvent.parse({"Wake": "removal"}) is None
     with pytest.raises(EventError, match="Deploy must name a job"):
-        DeployEvent.parse({"Deploy": {}})
+        DeployEvent.parse({"Deploy": {"execution": "made-up"}})
+    with pytest.raises(EventError, match="who asks"):
+        DeployEvent.parse({"Deploy": {"job_name": "made"}})
 
 
 def test_every_state_of_a_row_is_told_to_the_state_machine() -> None:
