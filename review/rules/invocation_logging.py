@@ -21,6 +21,7 @@ _GROUP: Final = "AWS::Logs::LogGroup"
     remedy="Make the log group in the same templates with a KmsKeyId.",
     step="W14",
     standards=also(LOGGED, prowler="bedrock_model_invocation_logs_encryption_enabled"),
+    profile="app",
 )
 def invocations_are_logged_encrypted(deployment: Deployment) -> Iterator[Violation]:
     """Of the log group that the request names; which key is for `stores.logs-as-designed`."""
