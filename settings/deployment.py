@@ -176,6 +176,27 @@ class Inference(Section):
     `finetune-<environment>-inference`: CloudFormation refuses otherwise."""
     reap_minutes: int = Field(default=5, ge=2, le=60)
     """Minutes between two looks for deployments that are to be made, or are past their end."""
+    invocation_logging: bool = False
+    """Whether Bedrock logs model invocations into a log group of the environment's, under its data
+    key. It is one setting of Bedrock's for the whole account and Region: every call of every model
+    by anybody is logged with its prompt and answer. One that others have set is never changed: the
+    deployment fails and names it. Needs `enabled`; only administrators can read the log."""
+
+    @model_validator(mode="after")
+    def _somebody_turns_logging_on(self) -> Self:
+        if self.invocation_logging and not self.enabled:
+            checks.refuse(
+                [
+                    Problem(
+                        "logging-without-inference",
+                        "nothing in this environment turns the log of invocations on or off",
+                        "false, or true where inference.enabled is true",
+                        "set inference.enabled: true, or take invocation_logging away",
+                        ("invocation_logging",),
+                    )
+                ]
+            )
+        return self
 
 
 def check_deployment(deployment: Deployment, info: ValidationInfo) -> Deployment:

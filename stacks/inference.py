@@ -14,6 +14,7 @@ from bedrock_finetuning.deployer import DeployerTriggers
 from bedrock_finetuning.follow_up_machine import FollowUpMachine
 from bedrock_finetuning.function import Function, acknowledge_outside_the_vpc, limit_events
 from bedrock_finetuning.function_maker import FunctionMaker
+from bedrock_finetuning.invocation_logging import InvocationLogging
 from bedrock_finetuning.naming import Names
 from bedrock_finetuning.serving import statement_to_follow_up
 from bedrock_finetuning.state_table import (
@@ -159,6 +160,18 @@ class InferenceStack(Stack):
             alarms=[triggers.overdue, triggers.deployer_works, triggers.follow_up],
             jobs=list(settings.jobs),
         )
+        if settings.inference.invocation_logging:
+            InvocationLogging(
+                self,
+                "InvocationLogging",
+                names=names,
+                service_token=engine.engine.service_token,
+                deployer=self.deployer,
+                deployer_role=roles.deployer,
+                key=self._key,
+                retention=retention(settings.engine.log_retention_days),
+                removal_policy=removal_policy(settings),
+            )
         CfnOutput(self, "DeploymentsTableName", value=self.table.table_name)
         CfnOutput(self, "InvokerFunctionName", value=self.invoker.function_name)
         CfnOutput(self, "FollowUpArn", value=self.follow_up.arn)

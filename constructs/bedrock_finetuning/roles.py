@@ -15,6 +15,7 @@ from constructs import Construct
 from .naming import Names
 from .statements import (
     account_principal,
+    bedrock_arn,
     customization_job_arn,
     people_arns,
     state_machine_arn,
@@ -94,6 +95,28 @@ class FlowLogsRole(iam.Role):
                             "vpc-flow-log/*"
                         )
                     },
+                },
+            ),
+        )
+
+
+class InvocationLogsRole(iam.Role):
+    """The role with which Bedrock of this account and Region writes the log of invocations.
+
+    https://docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html
+    """
+
+    def __init__(self, scope: Construct, id: str, *, names: Names) -> None:
+        super().__init__(
+            scope,
+            id,
+            role_name=names.role("invocation-logs"),
+            description="Writes the log of model invocations",
+            assumed_by=iam.ServicePrincipal(
+                "bedrock.amazonaws.com",
+                conditions={
+                    "StringEquals": {"aws:SourceAccount": Stack.of(scope).account},
+                    "ArnLike": {"aws:SourceArn": bedrock_arn(scope, "*")},
                 },
             ),
         )

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools import Logger
 from botocore.exceptions import BotoCoreError, ClientError
 
+from completion_check.logged import Logged
 from completion_check.progress import Progress
 from completion_check.removal import Removal
 from customization import clients
 from customization.events import IsCompleteResult, ResourceEvent, read_variable
+from deployments import invocation_logging
 from deployments.wish import RESOURCE_TYPE
 
 if TYPE_CHECKING:
@@ -34,6 +36,13 @@ def _check(request: ResourceEvent) -> IsCompleteResult:
     if request.resource_type == RESOURCE_TYPE:
         return Removal(
             bedrock=clients.bedrock(),
+            functions=clients.functions,
+            deployer=read_variable(os.environ, "DEPLOYER_FUNCTION"),
+            logger=logger,
+            now=now,
+        ).is_complete(request)
+    if request.resource_type == invocation_logging.RESOURCE_TYPE:
+        return Logged(
             functions=clients.functions,
             deployer=read_variable(os.environ, "DEPLOYER_FUNCTION"),
             logger=logger,

@@ -102,6 +102,13 @@ DEPLOYER_CALLS: Final[tuple[Call, ...]] = (
 )
 """What the deployer calls, from outside the VPC; it alone deploys and removes."""
 
+LOGGING_CALLS: Final[tuple[Call, ...]] = (
+    ("bedrock", "DeleteModelInvocationLoggingConfiguration"),
+    ("bedrock", "GetModelInvocationLoggingConfiguration"),
+    ("bedrock", "PutModelInvocationLoggingConfiguration"),
+)
+"""What the deployer calls besides, only where model invocations are logged."""
+
 EVERY_CALL: Final[Mapping[str, tuple[Call, ...]]] = MappingProxyType(
     {
         "submitter": SUBMITTER_CALLS,
@@ -109,7 +116,7 @@ EVERY_CALL: Final[Mapping[str, tuple[Call, ...]]] = MappingProxyType(
         "follower": FOLLOWER_CALLS + STARTING_CALLS,
         "model_report": REPORT_CALLS,
         "invoker": INVOKER_CALLS,
-        "deployer": DEPLOYER_CALLS,
+        "deployer": DEPLOYER_CALLS + LOGGING_CALLS,
     }
 )
 """The calls of each function, by its package."""
@@ -126,6 +133,11 @@ _OTHER_ACTIONS: Final[dict[Call, tuple[str, ...]]] = {
     ("bedrock", "CreateCustomModelDeployment"): (
         "bedrock:CreateCustomModelDeployment",
         "bedrock:TagResource",
+    ),
+    # PassRole for the role that Bedrock writes the log with.
+    ("bedrock", "PutModelInvocationLoggingConfiguration"): (
+        "bedrock:PutModelInvocationLoggingConfiguration",
+        "iam:PassRole",
     ),
     ("bedrock", "CreateProvisionedModelThroughput"): (
         "bedrock:CreateProvisionedModelThroughput",

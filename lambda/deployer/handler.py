@@ -3,6 +3,8 @@
 A rule wakes it every few minutes, the state machine while a model is being deployed, and the
 completion check while a stack waits for a removal. Who woke it says at most which job to look at:
 what is to be done it sees for itself, so a lost, late, repeated or forged event changes nothing.
+The completion check has it turn the log of model invocations on and off besides, which is this
+environment's own log or none.
 Runs outside the VPC: it sees states and names, no data.
 """
 
@@ -20,8 +22,10 @@ from aws_lambda_powertools import Logger
 from customization import clients
 from customization.errors import PassingServiceError
 from customization.events import read_variable
+from deployer.invocation_logging import InvocationLogging
 from deployer.sweep import Sweep
 from deployments.events import DeployAnswer, DeployEvent, answer
+from deployments.invocation_logging import Answer, SwitchEvent
 from deployments.schedules import Schedules
 from deployments.table import DeploymentTable
 
@@ -82,14 +86,20 @@ def emit(line: str) -> None:
 
 
 @logger.inject_lambda_context(log_event=False, clear_state=True)
-def handler(event: object, context: LambdaContext) -> DeployAnswer | dict[str, Any]:
+def handler(event: object, context: LambdaContext) -> DeployAnswer | Answer | dict[str, Any]:
     """Answer how far a job's deployment is after doing what is to be done, or sweep the table.
+
+    Or turn the log of model invocations on or off.
 
     Raises PassingServiceError for what may not fail when the state machine asks again.
     """
-    asked = DeployEvent.parse(event)
+    asked, switched = DeployEvent.parse(event), SwitchEvent.parse(event)
     variables = environment()
     with clients.explained_errors(passing=PassingServiceError):
+        if switched is not None:
+            return InvocationLogging(
+                bedrock=clients.bedrock(), environment=variables.name, logger=logger
+            ).switch(switched)
         sweep = Sweep(
             environment=variables.name,
             bedrock=clients.bedrock(),

@@ -25,3 +25,7 @@ class CommitmentError(CustomizationError):
 
 class ScheduleError(CustomizationError):
     """The schedule for the end of throughput could not be made: nothing is bought without it."""
+
+
+class InvocationLoggingError(CustomizationError):
+    """Bedrock's log of model invocations cannot be turned on or off as asked."""

@@ -1,6 +1,7 @@
 """The provider framework's on_event handler: one request of CloudFormation, one answer.
 
-A request for a deployment is written down for the deployer; one for a job is met here.
+A request for a deployment is written down for the deployer, one for the log of model invocations is
+handed on to it; one for a job is met here.
 
 The follower calls it too, with `{"Submit": name}`: this function alone submits jobs.
 
@@ -32,8 +33,10 @@ from customization.events import (
 )
 from customization.patience import Patience, ledger_pause
 from customization.table import Table
+from deployments import invocation_logging
 from deployments.table import DeploymentTable
 from deployments.wish import RESOURCE_TYPE
+from submitter.invocation_logging import LoggingRequests
 from submitter.lifecycle import Lifecycle
 from submitter.wishes import Wishes
 
@@ -112,6 +115,9 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
         if request is not None and request.resource_type == RESOURCE_TYPE:
             wishes = _wishes(variables)
             return patiently(lambda: wishes.on_event(request), patience=patience, logger=logger)
+        if request is not None and request.resource_type == invocation_logging.RESOURCE_TYPE:
+            about = LoggingRequests(table=_deployments(variables), logger=logger, now=now)
+            return patiently(lambda: about.on_event(request), patience=patience, logger=logger)
         lifecycle = Lifecycle(
             bedrock=clients.bedrock(),
             s3=clients.s3,
@@ -129,16 +135,16 @@ def handler(event: object, context: LambdaContext) -> OnEventResult | None:
 
 
 def _wishes(variables: Environment) -> Wishes:
+    return Wishes(table=_deployments(variables), logger=logger, now=now)
+
+
+def _deployments(variables: Environment) -> DeploymentTable:
     if variables.deployments_table is None:
         raise EnvironmentVariableError(
             "the environment variable DEPLOYMENTS_TABLE is missing: no model can be deployed; set "
             "inference.enabled: true and deploy the environment's stacks before the job's"
         )
-    return Wishes(
-        table=DeploymentTable.of(dynamodb=clients.dynamodb(), name=variables.deployments_table),
-        logger=logger,
-        now=now,
-    )
+    return DeploymentTable.of(dynamodb=clients.dynamodb(), name=variables.deployments_table)
 
 
 def answer(

@@ -36,6 +36,17 @@ MOST_KEPT: Final = 5
 _MARKS: Final = ("DeletedAt", "RetiredAt", "SettledAt", "SupersededBy")
 
 
+def refuse_stale(event: ResourceEvent, *, table: DeploymentTable, now: datetime) -> None:
+    """Write a request down as seen; raises StaleRequestError when nobody waits for its answer."""
+    seen = table.see(event.request_id, resource=f"{event.stack_id}#{event.logical_id}", now=now)
+    if seen.overtaken or now - seen.first >= event.time_limit:
+        raise StaleRequestError(
+            f"the request {event.request_id} first came at {seen.first.isoformat()}, and "
+            "nobody waits for its answer any more: nothing was done; deploy again if the stack "
+            "is not as it should be"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
     """The wishes of one environment's stacks, over a table that is passed in."""
@@ -49,7 +60,7 @@ class Wishes:
         if event.request_type is RequestType.DELETE:
             return self._delete(event)
         wish = Wish.from_properties(event.properties, show_values=False)
-        self._refuse_stale(event)
+        refuse_stale(event, table=self.table, now=self.now())
         if event.physical_id is not None:
             self._reclaim(event.physical_id, event=event)
         replaced = event.physical_id if event.physical_id != wish.name else None
@@ -61,17 +72,6 @@ class Wishes:
             "Follow": Follow.NOTHING,
             "Data": {"DeploymentName": wish.name},
         }
-
-    def _refuse_stale(self, event: ResourceEvent) -> None:
-        seen = self.table.see(
-            event.request_id, resource=f"{event.stack_id}#{event.logical_id}", now=self.now()
-        )
-        if seen.overtaken or self.now() - seen.first >= event.time_limit:
-            raise StaleRequestError(
-                f"the request {event.request_id} first came at {seen.first.isoformat()}, and "
-                "nobody waits for its answer any more: nothing was done; deploy again if the stack "
-                "is not as it should be"
-            )
 
     # Create and Update
 
@@ -169,7 +169,7 @@ class Wishes:
         ):
             self.logger.info("not a name of ours", extra={"physical_id": name})
             return _gone(name)
-        self._refuse_stale(event)
+        refuse_stale(event, table=self.table, now=self.now())
         self._reclaim(name, event=event)
         row = self.table.read(name) or self._rediscovered(name, event=event)
         if row is None or not _is_of(row, event=event):

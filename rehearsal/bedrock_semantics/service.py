@@ -27,6 +27,7 @@ from rehearsal.bedrock_semantics.jobs import (
     Record,
     move,
 )
+from rehearsal.bedrock_semantics.logging_configuration import LoggingConfiguration
 from rehearsal.bedrock_semantics.serving import Serving
 
 Answer = dict[str, Any]
@@ -126,6 +127,7 @@ class Bedrock:
     requests: MutableMapping[str, Record] = field(default_factory=dict)
     deployments: MutableMapping[str, Record] = field(default_factory=dict)
     throughputs: MutableMapping[str, Record] = field(default_factory=dict)
+    logging: LoggingConfiguration = field(default_factory=LoggingConfiguration)
     in_use: set[str] = field(default_factory=set)
     """ARNs of models that something else uses than the deployments and throughput here."""
     faults: list[Fault] = field(default_factory=list)
@@ -439,6 +441,24 @@ class Bedrock:
         page, token = _page(found, request, name="provisionedModelName")
         return _some({"provisionedModelSummaries": page, "nextToken": token})
 
+    # The log of invocations
+
+    def put_logging(self, request: Answer) -> Answer:
+        """PutModelInvocationLoggingConfiguration."""
+        with self.lock:
+            return self.logging.put(request)
+
+    def get_logging(self, request: Answer) -> Answer:
+        """GetModelInvocationLoggingConfiguration."""
+        del request
+        return self.logging.get()
+
+    def delete_logging(self, request: Answer) -> Answer:
+        """DeleteModelInvocationLoggingConfiguration."""
+        del request
+        with self.lock:
+            return self.logging.delete()
+
     # Tags
 
     def tag(self, request: Answer) -> Answer:
@@ -535,6 +555,9 @@ OPERATIONS: Final[Mapping[str, Callable[..., Answer]]] = {
     "GetProvisionedModelThroughput": Bedrock.get_throughput,
     "ListProvisionedModelThroughputs": Bedrock.list_throughputs,
     "DeleteProvisionedModelThroughput": Bedrock.delete_throughput,
+    "PutModelInvocationLoggingConfiguration": Bedrock.put_logging,
+    "GetModelInvocationLoggingConfiguration": Bedrock.get_logging,
+    "DeleteModelInvocationLoggingConfiguration": Bedrock.delete_logging,
     "TagResource": Bedrock.tag,
     "UntagResource": Bedrock.untag,
     "ListTagsForResource": Bedrock.list_tags,

@@ -11,6 +11,7 @@ from rehearsal.scenarios import (
     deletions,
     destruction,
     failures,
+    invocation_logging,
     methods,
     network_changes,
     queueing,
@@ -106,6 +107,14 @@ SCENARIOS = (
         play=serving.on_demand,
         serves=True,
         refusals=(serving.DENIED_OUTSIDE,),
+    ),
+    Scenario(
+        name="invocation-logging",
+        says="the log of invocations is turned on and off, and never over somebody else's",
+        jobs=invocation_logging.JOBS,
+        play=invocation_logging.invocation_logging,
+        serves=True,
+        refusals=(invocation_logging.NEVER_OVERWRITTEN,),
     ),
     Scenario(
         name="provisioned",

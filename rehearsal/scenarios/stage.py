@@ -63,6 +63,8 @@ class Stage:
     """Seconds that the account's time is ahead of this machine's."""
     serves: bool = False
     """Whether the settings enable inference."""
+    inference: Mapping[str, Any] = field(default_factory=dict)
+    """What the settings say of inference besides."""
     assemblies: int = 0
     deployed: dict[str, Template] = field(default_factory=dict)
     """Templates of the stacks that all jobs share, as they were applied last."""
@@ -122,7 +124,7 @@ class Stage:
         }
         values["network"]["training_zones"] = list(zones)
         if self.serves:
-            values["inference"] = {"enabled": True}
+            values["inference"] = {"enabled": True, **self.inference}
         path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
     def synthesise(self, jobs: Jobs, *, zones: Sequence[str] = ZONES) -> Assembly:

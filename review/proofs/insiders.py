@@ -19,7 +19,7 @@ from review.proofs.outsiders import about, document_of
 from review.proofs.proof import Asking, Proof
 from review.proofs.solver import Hints
 from review.proofs.symbols import Symbols
-from review.rules.environment import environment_of
+from review.rules.environment import LOGGING_ROLE, environment_of
 from review.rules.roles import of_named_state_machines
 from review.template.deployment import Resource
 
@@ -305,17 +305,24 @@ def roles_are_passed_to_bedrock_only(asking: Asking, scene: Scene) -> Iterator[P
         if environment.serves and resource.ref == environment.role_names["deployer"]:
             passed, service = environment.roles["scheduler"], "scheduler.amazonaws.com"
             words = "the scheduler's, and to EventBridge Scheduler only"
+        pairs = [(passed, service)]
+        if environment.logs_invocations and resource.ref == environment.role_names["deployer"]:
+            pairs.append((environment.roles[LOGGING_ROLE], "bedrock.amazonaws.com"))
+            words = f"{words}, and that of the log of invocations, to Bedrock only"
         request = asking.symbols()
         to = request.key("iam:passedtoservice")
         yield asking.prove(
             request,
             *may(request, principal, actions=[literal("iam:passrole")]),
-            z3.Not(
-                z3.And(
-                    request.resource.equals(passed),
-                    to.given,
-                    to.matches(0, literal(service)),
+            *(
+                z3.Not(
+                    z3.And(
+                        request.resource.equals(role),
+                        to.given,
+                        to.matches(0, literal(taker)),
+                    )
                 )
+                for role, taker in pairs
             ),
             claim=f"{resource} passes no role but {words}",
             resource=resource,

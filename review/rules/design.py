@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
-from review.rules.environment import SERVING_FUNCTIONS, Environment
+from review.rules.environment import LOGGING_ROLE, SERVING_FUNCTIONS, Environment
 from review.rules.methods import grants_of_methods, grants_to_read_logs, identity
 from review.rules.serving import Serving
 from review.template.policies import Grant, allow, deny
@@ -222,6 +222,7 @@ class Design:
             "deployer": self.serving.deploys
             | self.serving.removes
             | self.serving.schedules_the_end
+            | (self.serving.sets_logging if self.environment.logs_invocations else set())
             | (
                 self._model_key_through_bedrock
                 if self.environment.deployer_uses_model_key
@@ -261,6 +262,11 @@ class Design:
             | self._announces
             | self.serving.runs_and_logs,
             "scheduler": self.serving.gives_back,
+            **(
+                {LOGGING_ROLE: self.serving.writes_invocations}
+                if self.environment.logs_invocations
+                else {}
+            ),
         }
 
     @cached_property
@@ -513,6 +519,8 @@ class Design:
         if self.serves:
             by_purpose |= {purpose: service("lambda") for purpose in SERVING_FUNCTIONS}
             by_purpose |= self.serving.trust
+            if self.environment.logs_invocations:
+                by_purpose[LOGGING_ROLE] = self.serving.logging_trust
             if "tester" in self.names:
                 by_purpose["tester"] = people("invokers")
         return {self.names[purpose]: grants for purpose, grants in by_purpose.items()}

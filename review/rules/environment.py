@@ -20,6 +20,7 @@ from review.template.policies import Grant, MalformedPolicyError
 
 JOB: Final = "Custom::BedrockModelCustomizationJob"
 DEPLOYMENT: Final = "Custom::BedrockModelDeployment"
+LOGGING: Final = "Custom::BedrockInvocationLogging"
 DEFAULT_GROUP: Final = "Custom::VpcRestrictDefaultSG"
 TAG: Final = "finetune:environment"
 """The tag by which the app finds what is its own."""
@@ -40,6 +41,8 @@ FRAMEWORK: Final = {
 SERVING_ROLES: Final = ("deployer", "model-report", "invoker", "follow-up", "scheduler")
 """The roles of an environment that deploys what it trains; people have one more."""
 SERVING_FUNCTIONS: Final = ("deployer", "invoker", "model-report")
+LOGGING_ROLE: Final = "invocation-logs"
+"""The role with which Bedrock writes the log of model invocations, where there is one."""
 
 _SLOTS_BITS: Final = 5
 """The VPC's range has 32 equal parts, the lower half for training and the upper for functions."""
@@ -97,6 +100,23 @@ class Environment:
         ]
         return 2 * sum(signs) > len(signs)
 
+    @cached_property
+    def logs_invocations(self) -> bool:
+        """Whether model invocations are logged: whether most of what that takes is there."""
+        of_type = self.deployment.of_type
+        role = f"finetune-{self.name}-{self.region}-{LOGGING_ROLE}"
+        signs = [
+            bool(of_type(LOGGING)),
+            any(each.ref == role for each in of_type("AWS::IAM::Role")),
+            any(each.ref == self.invocations for each in of_type("AWS::Logs::LogGroup")),
+        ]
+        return self.serves and 2 * sum(signs) > len(signs)
+
+    @property
+    def invocations(self) -> str:
+        """The name of the log group of model invocations."""
+        return f"/finetune/{self.name}/invocations"
+
     # --- roles and functions
 
     @cached_property
@@ -119,6 +139,8 @@ class Environment:
             names |= {purpose: f"{prefix}-{purpose}" for purpose in SERVING_ROLES}
             if self._invokers:
                 names["tester"] = f"{prefix}-tester"
+        if self.logs_invocations:
+            names[LOGGING_ROLE] = f"{prefix}-{LOGGING_ROLE}"
         return names
 
     @cached_property
@@ -526,6 +548,7 @@ class Environment:
             self.vpc.ref if self.vpc else None,
             self.s3_endpoint,
             self.serves,
+            self.logs_invocations,
             self.runtime_endpoint,
             self.deployer_uses_model_key,
             self.throughput,

@@ -9,6 +9,7 @@ from review.rules.environment import (
     DEFAULT_GROUP,
     DEPLOYMENT,
     JOB,
+    LOGGING,
     MISSING,
     TAG,
     environment_of,
@@ -53,6 +54,7 @@ EXPECTED_TYPES: Final = frozenset(
         DEFAULT_GROUP,
         DEPLOYMENT,
         JOB,
+        LOGGING,
     }
 )
 
@@ -74,6 +76,7 @@ TAGGED_TYPES: Final = frozenset(
         DEFAULT_GROUP,
         DEPLOYMENT,
         JOB,
+        LOGGING,
     }
 )
 """Types of ours that take tags."""

@@ -184,6 +184,7 @@ def policies_have_no_wildcards(deployment: Deployment) -> Iterator[Violation]:
                 elif (
                     _everywhere(each)
                     and _SENSITIVE.match(action)
+                    and action not in _WITHOUT_RESOURCE
                     and not (action in _LOG_DELIVERY and _for_state_machines(resource, deployment))
                     and not (action.startswith("kms:") and each.requires("kms:ViaService"))
                 ):
@@ -194,6 +195,12 @@ _SENSITIVE: Final = re.compile(
     r"(s3|kms|iam|sts|dynamodb|lambda|secretsmanager|ssm|sns|sqs|states|logs):(?!list|describe)|"
     r"bedrock:(create|delete|invoke|put|stop|tag|update)"
 )
+# The one configuration of an account and Region is no resource.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+_WITHOUT_RESOURCE: Final = {
+    "bedrock:deletemodelinvocationloggingconfiguration",
+    "bedrock:putmodelinvocationloggingconfiguration",
+}
 _LOG_DELIVERY: Final = {
     "logs:createlogdelivery",
     "logs:deletelogdelivery",

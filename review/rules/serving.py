@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from review.rules.environment import Environment
+from review.rules.environment import LOGGING_ROLE, Environment
 from review.template.policies import Grant, allow
 
 Conditions = Mapping[str, Mapping[str, object]]
 
 TAG = "finetune:environment"
+_STREAM = "aws/bedrock/modelinvocations"
 
 
 class Serving:
@@ -196,6 +197,47 @@ class Serving:
                 "logs:UpdateLogDelivery",
                 on="*",
             )
+        )
+
+    @property
+    def sets_logging(self) -> set[Grant]:
+        """Turning the log of model invocations on and off, with one role.
+
+        The configuration is the account's and the Region's, and no resource:
+        https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+        """
+        return allow(
+            "bedrock:DeleteModelInvocationLoggingConfiguration",
+            "bedrock:GetModelInvocationLoggingConfiguration",
+            "bedrock:PutModelInvocationLoggingConfiguration",
+            on="*",
+        ) | allow(
+            "iam:PassRole",
+            on=self.environment.roles[LOGGING_ROLE],
+            when={"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}},
+        )
+
+    @property
+    def writes_invocations(self) -> set[Grant]:
+        """The one stream that Bedrock writes invocations to.
+
+        https://docs.aws.amazon.com/bedrock/latest/userguide/model-invocation-logging.html
+        """
+        stream = f"log-group:{self.environment.invocations}:log-stream:{_STREAM}"
+        return allow(
+            "logs:CreateLogStream", "logs:PutLogEvents", on=self.environment.arn("logs", stream)
+        )
+
+    @property
+    def logging_trust(self) -> set[Grant]:
+        """Bedrock takes the role of the log for this account and Region alone."""
+        return allow(
+            "sts:AssumeRole",
+            by="Service:bedrock.amazonaws.com",
+            when={
+                "StringEquals": {"aws:SourceAccount": self.environment.account},
+                "ArnLike": {"aws:SourceArn": self.environment.arn("bedrock", "*")},
+            },
         )
 
     @property

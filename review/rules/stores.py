@@ -228,8 +228,8 @@ def stores_admit_no_stranger(deployment: Deployment) -> Iterator[Violation]:
 
 @rule(
     id="stores.logs-as-designed",
-    requirement="A log group for each function, for the flow logs and for the follow-up's steps,"
-    " under the data key.",
+    requirement="A log group for each function, for the flow logs, for the follow-up's steps and"
+    " for model invocations where they are logged, under the data key.",
     risk="A function writes where nobody looks, or makes a group of its own without a key.",
     remedy="Take the change back.",
     step="W14",
@@ -247,6 +247,8 @@ def logs_are_kept_as_long_as_set(deployment: Deployment) -> Iterator[Violation]:
         prefix = f"/aws/lambda/finetune-{environment.name}"
         expected |= {f"{prefix}-{purpose}" for purpose in SERVING_FUNCTIONS}
         expected.add(f"/finetune/{environment.name}/follow-up")
+    if environment.logs_invocations:
+        expected.add(environment.invocations)
     groups = deployment.of_type(LOG_GROUP)
     for name in sorted(expected - {group.ref for group in groups}):
         yield of_the_whole(f"log group missing: {name}")

@@ -22,6 +22,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from botocore.model import OperationModel
 from botocore.validate import ParamValidator
 
+from customization.errors import CustomizationError
 from rehearsal.bedrock_semantics.errors import LostError, ServiceError
 from rehearsal.bedrock_semantics.jobs import COMPLETED, Record, enter
 from rehearsal.bedrock_semantics.service import Bedrock, Fault, raise_planted
@@ -101,6 +102,10 @@ class FakeAws:
     slept: list[float] = field(default_factory=list)
     submitted: list[dict[str, Any]] = field(default_factory=list)
     by_caller: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    waited_for: Callable[[bytes], Any] | None = None
+    """The function that is called by one that waits for its answer."""
+    _of_the_called: set[int] = field(default_factory=set)
+    """Places in `calls` of what such a function called: not its caller's own."""
 
     def __post_init__(self) -> None:
         ids = itertools.count()
@@ -149,7 +154,12 @@ class FakeAws:
         try:
             yield
         finally:
-            self.by_caller.setdefault(caller, set()).update(self.calls[before:])
+            own = [
+                call
+                for place, call in enumerate(self.calls[before:], before)
+                if place not in self._of_the_called
+            ]
+            self.by_caller.setdefault(caller, set()).update(own)
 
     def end_job(self, name: str, status: str, *, failure: str = "", phase: str = "") -> None:
         """Bring a job to a status; a completed one gets its model."""
@@ -303,9 +313,24 @@ class FakeAws:
         return {"MessageId": "made"}
 
     def invoke(self, p: dict[str, Any]) -> dict[str, Any]:
+        if p["InvocationType"] == "RequestResponse":
+            return self._invoke_and_wait(p["Payload"])
         assert p["InvocationType"] == "Event"
         self.invoked.append(p["Payload"])
         return {"StatusCode": 202}
+
+    def _invoke_and_wait(self, payload: bytes) -> dict[str, Any]:
+        assert self.waited_for is not None
+        before = len(self.calls)
+        failed = {}
+        try:
+            body = self.waited_for(payload)
+        except CustomizationError as error:
+            body = {"errorType": type(error).__name__, "errorMessage": str(error)}
+            failed = {"FunctionError": "Unhandled"}
+        finally:
+            self._of_the_called.update(range(before, len(self.calls)))
+        return {"StatusCode": 200, "Payload": io.BytesIO(json.dumps(body).encode()), **failed}
 
     def describe_network_interfaces(self, p: dict[str, Any]) -> dict[str, Any]:
         filters = {entry["Name"]: entry["Values"] for entry in p["Filters"]}

@@ -26,7 +26,7 @@ import submitter.handler
 from customization import clients, patience
 from customization.calls import EVERY_CALL
 from customization.errors import CustomizationError
-from tests.fakes import deployment_faults
+from tests.fakes import deployment_faults, invocation_logging
 from tests.fakes.aws import (
     SERVICES,
     STATE_MACHINE,
@@ -38,6 +38,7 @@ from tests.fakes.aws import (
 )
 from tests.fakes.cloudformation import Resource, sweep
 from tests.fakes.deployments import VARIABLES, WishResource
+from tests.fakes.invocation_logging import LoggingResource
 
 FUNCTIONS: Final = ("submitter", "completion_check", "follower", "deployer")
 """The functions of the table."""
@@ -223,6 +224,7 @@ REACHED: Final[dict[tuple[str, str], Callable[[FakeAws, Any], Callable[[], objec
     ("follower", "Publish"): _sweep_end,
     ("follower", "StartExecution"): _sweep_end,
     **deployment_faults.REACHED,
+    **invocation_logging.REACHED,
 }
 """For each call of each function, what leads to it; a call that is missing here fails the table."""
 
@@ -242,9 +244,7 @@ def outcome(cell: Cell, *, times: int, properties: dict[str, Any]) -> str:
     location = properties["Request"]["trainingDataConfig"]["s3Uri"].removeprefix("s3://")
     bucket, _, key = location.partition("/")
     aws.objects[bucket, key] = {"sha256": properties["DatasetDigest"]}
-    about_wish = (cell.function, cell.operation) in deployment_faults.REACHED
-    kind = WishResource if about_wish else Resource
-    resource = kind(aws=aws, properties=copy.deepcopy(properties))
+    resource = _resource_of(cell, aws=aws, properties=properties)
     with wired(aws):
         ask = REACHED[cell.function, cell.operation](aws, resource)
         status = dict(EVERY_ERROR[cell.function, cell.operation])[cell.error]
@@ -256,7 +256,7 @@ def outcome(cell: Cell, *, times: int, properties: dict[str, Any]) -> str:
             result = ask()
         except CustomizationError as error:
             word = type(error).__name__
-            if cell.function in {"follower", "deployer"}:
+            if cell.function in {"follower", "deployer"} and not _is_waited_for(resource):
                 word = "sweep failed"
         else:
             word = _word(result)
@@ -266,9 +266,25 @@ def outcome(cell: Cell, *, times: int, properties: dict[str, Any]) -> str:
         aws.faults.clear()
         if isinstance(resource, WishResource):
             deployment_faults.afterwards(aws, resource)
+        elif isinstance(resource, LoggingResource):
+            invocation_logging.afterwards(aws, resource)
         else:
             _afterwards(aws, resource)
     return word
+
+
+def _resource_of(cell: Cell, *, aws: FakeAws, properties: dict[str, Any]) -> Resource:
+    """Return the resource that a call is about: a wish, the log of invocations, or a job."""
+    call = (cell.function, cell.operation)
+    if call in invocation_logging.REACHED:
+        return LoggingResource(aws=aws, properties=invocation_logging.logging_properties())
+    kind = WishResource if call in deployment_faults.REACHED else Resource
+    return kind(aws=aws, properties=copy.deepcopy(properties))
+
+
+def _is_waited_for(resource: Resource) -> bool:
+    """Return whether the deployer's error reaches the stack, and not only its alarm."""
+    return isinstance(resource, LoggingResource)
 
 
 def outcomes(*, properties: dict[str, Any]) -> Mapping[tuple[Cell, int], str]:

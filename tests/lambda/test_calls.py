@@ -28,6 +28,7 @@ from tests.fakes.deployments import (
     wish,
 )
 from tests.fakes.fault_table import ENGINE
+from tests.fakes.invocation_logging import LoggingResource, logging_properties
 
 
 def drive_every_path(aws: FakeAws, resource: Resource) -> None:
@@ -87,11 +88,18 @@ def drive_deployments(aws: FakeAws, wished: WishResource) -> None:
     deploy(aws)
 
 
+def drive_logging(logged: LoggingResource) -> None:
+    for send in (logged.create, logged.delete):
+        send()
+        assert logged.is_complete() == {"IsComplete": True}
+
+
 def test_the_functions_call_exactly_what_their_tables_hold(
     aws: FakeAws, resource: Resource, wished: WishResource
 ) -> None:
     drive_every_path(aws, resource)
     drive_deployments(aws, wished)
+    drive_logging(LoggingResource(aws=aws, properties=logging_properties()))
     for function in (*ENGINE, "deployer"):
         assert aws.by_caller[function] == set(EVERY_CALL[function]), function
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from customization import errors
+from deployments import errors as deployment_errors
 from tests.fakes import fault_table
 from tests.fakes.fault_table import OUTCOMES, REACHED, cells, outcome, outcomes
 from tests.fakes.properties import made
@@ -128,7 +129,8 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_table_has_all_its_cells_and_none_comes_to_something_unknown() -> None:
-    known = {name for name, kind in vars(errors).items() if isinstance(kind, type)}
+    every = {**vars(errors), **vars(deployment_errors)}
+    known = {name for name, kind in every.items() if isinstance(kind, type)}
     found = cells()
     assert len(found) >= LEAST_CELLS
     for cell, word in outcomes(properties=made()).items():

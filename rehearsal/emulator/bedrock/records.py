@@ -11,6 +11,7 @@ from typing import Any
 from ministack.core.responses import AccountRegionScopedDict, get_account_id, get_region
 
 from rehearsal.bedrock_semantics.jobs import Record, enter
+from rehearsal.bedrock_semantics.logging_configuration import LoggingConfiguration
 from rehearsal.bedrock_semantics.service import Bedrock
 from rehearsal.emulator import clock
 
@@ -74,4 +75,5 @@ def bedrock() -> Bedrock:
         requests=AccountRegionScopedDict(),
         deployments=AccountRegionScopedDict(),
         throughputs=AccountRegionScopedDict(),
+        logging=LoggingConfiguration(store=AccountRegionScopedDict()),
     )

@@ -10,7 +10,7 @@ from ministack.services import bedrock
 from rehearsal.bedrock_semantics.errors import ConflictError, NotFoundError, ServiceError
 from rehearsal.bedrock_semantics.service import tags_as_map
 from rehearsal.emulator import principals, refusals, schedules
-from rehearsal.emulator.bedrock import protocol, records, runtime
+from rehearsal.emulator.bedrock import logging_configuration, protocol, records, runtime
 from rehearsal.emulator.bedrock.access import (
     Access,
     caller_of,
@@ -73,7 +73,9 @@ class Service:
             "ListTagsForResource": self._listing_tags,
             _FOUNDATION_MODEL: _about_foundation_model,
             **self._serving.authorisations(),
+            **logging_configuration.authorisations(),
         }
+        self._bedrock.logging.admit = logging_configuration.admit
 
     def answer(
         self,
