@@ -2,7 +2,8 @@
 
 Left out is what AWS decides nothing by, and each time that is worked out from the deployment and
 CloudFormation's schemas: a default that is said aloud, a tag that no policy asks for, an order in
-which something is waited for anyway, a rule of a security group said twice. Policies are left to
+which something is waited for anyway, a rule of a security group said twice; and the description of
+a role or a managed policy, which IAM gives nobody to decide by. Policies are left to
 `review.proofs.access`, which compares what they allow; where one stands that it does not read, the
 document stays.
 """
@@ -37,6 +38,14 @@ _RULES: Final = {
     "AWS::EC2::SecurityGroupIngress": "GroupId",
 }
 _INLINE_RULES: Final = frozenset({"SecurityGroupEgress", "SecurityGroupIngress"})
+_SHOWN_TO_PEOPLE: Final = {
+    "AWS::IAM::ManagedPolicy": "Description",
+    "AWS::IAM::Role": "Description",
+}
+"""Texts that nothing decides by: no condition key is for them, and no service is told them.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+"""
 _TAG_OF_A_POLICY: Final = re.compile(r"Tag/([^}\"\\]+)")
 _ATTRIBUTES: Final = frozenset(
     {"DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy"}
@@ -99,6 +108,8 @@ def _properties(
     found: dict[str, Any] = {}
     for name, value in resource.properties.items():
         if resource.type == _GROUP and name in _INLINE_RULES:
+            continue
+        if isinstance(value, str) and _SHOWN_TO_PEOPLE.get(resource.type) == name:
             continue
         if name == tagged:
             if kept := _asked_for(value, tags):

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
-from review.mutation.additions import additions
+from review.mutation.difference import beyond, mutants_of
 from review.mutation.gate import Gate, Stage
 from review.mutation.mutant import Mutant
 from review.mutation.neutral import NEUTRAL, STRICTER, applied
 from review.mutation.outcome import Court, Fate
-from review.mutation.weaken import weakenings
 from review.rules import Profile
 from review.template.assembly import load
 from review.template.deployment import Deployment
@@ -37,6 +36,8 @@ class Plan:
 
     Args:
         paths: Folders that `cdk synth` wrote, and templates.
+        beside: Others of the same environment, judged in a run of their own: what stands in these
+            too is changed there.
         mutants: How many of the mutants, chosen by the seed; None for every one.
         pairs: How many pairs of mutants.
         neutral: How many neutral changes, each several at once.
@@ -45,6 +46,7 @@ class Plan:
     """
 
     paths: tuple[Path, ...]
+    beside: tuple[Path, ...] = ()
     profile: Profile = "app"
     seed: int = 0
     mutants: int | None = None
@@ -150,7 +152,9 @@ def run(plan: Plan, *, processes: int | None = None, deployment: Deployment | No
 def all_mutants(plan: Plan, deployment: Deployment) -> list[Mutant]:
     """Every mutant that a plan could choose, the same ones in the same order each time."""
     pattern = re.compile(plan.match)
-    found = [*weakenings(deployment), *additions(deployment)]
+    found = list(mutants_of(deployment))
+    if plan.beside:
+        found = beyond(found, deployment, load(plan.beside).deployment)
     return [each for each in found if pattern.search(str(each))] if plan.match else found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from review.rules.containment import covers_action
@@ -21,6 +21,7 @@ from review.rules.roles import IDENTITY_TYPES, ROLE
 from review.rules.rule import (
     Violation,
     at,
+    many,
     of_the_whole,
     rule,
     shown,
@@ -285,8 +286,8 @@ def models_are_decrypted_by_bedrock_alone(deployment: Deployment) -> Iterator[Vi
 
 @rule(
     id="deployments.schedules-only-end",
-    requirement="Schedules are in one group of the environment, made by the deployer alone; their"
-    " role deletes throughput of the environment's and does nothing else.",
+    requirement="Schedules are in one group of the environment, made by the deployer alone, which"
+    " waits for it; their role deletes throughput of the environment's and does nothing else.",
     risk="A schedule does what nobody decided, at an hour when nobody looks; or none ends what"
     " costs by the hour.",
     remedy="Take the change back.",
@@ -304,6 +305,7 @@ def schedules_only_end_throughput(deployment: Deployment) -> Iterator[Violation]
         yield from unexpected_properties(group, {"Name": environment.schedule_group}, also={"Tags"})
     for schedule in deployment.of_type(SCHEDULE):
         yield at(schedule, "a schedule that is none of the deployer's")
+    yield from _deployer_waits(environment, groups)
     names = environment.role_names
     for role in deployment.of_type(ROLE):
         grants = environment.by_role.get(role.ref, frozenset())
@@ -317,3 +319,15 @@ def schedules_only_end_throughput(deployment: Deployment) -> Iterator[Violation]
                     and grant.effect == "Allow"
                 ):
                     yield at(role, f"does more than give back: {grant}")
+
+
+def _deployer_waits(environment: Environment, groups: Sequence[Resource]) -> Iterator[Violation]:
+    """The deployer comes after the group and goes before it: nothing is bought without an end."""
+    deployer = environment.functions.get("deployer")
+    if deployer is None:
+        return  # for `functions.as-designed` to tell
+    for group in groups:
+        if deployer.stack == group.stack and group.logical_id not in many(
+            deployer.attribute("DependsOn")
+        ):
+            yield at(deployer, f"does not wait for {group.ref}")

@@ -253,6 +253,18 @@ def outputs_name_what_is_ours(deployment: Deployment) -> Iterator[Violation]:
             said = (outputs.get(name) or {}).get("Value")
             if said != {"Fn::GetAtt": [job.logical_id, name]}:
                 yield at(job, f"output {name} is {shown(said)}, expected the job's own")
+    for stack, template in deployment.templates.items():
+        said = ((template.get("Outputs") or {}).get("DeploymentName") or {}).get("Value")
+        asked = [
+            {"Ref": each.logical_id}
+            for each in deployment.of_type(DEPLOYMENT)
+            if each.stack == stack
+        ]
+        if asked != ([] if said is None else [said]):
+            yield Violation(
+                message=f"output DeploymentName is {shown(said)}, expected {asked or 'none'}",
+                stack=stack,
+            )
 
 
 def _name(arn: str) -> str:

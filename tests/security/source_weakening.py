@@ -236,7 +236,8 @@ def _synthesised_findings(environment: str) -> set[str]:
             values = {
                 "option": synthesis.EVERY_OPTION,
                 "methods": synthesis.EVERY_METHOD,
-                "served": synthesis.WITH_INFERENCE,
+                # As dev: what says that it is kept is the library's default, and goes unnoticed.
+                "served": {**synthesis.WITH_INFERENCE, "storage": {"retain": False}},
             }
             synthesis.write_settings(directory, environment, values[environment])
         return findings(
@@ -246,24 +247,32 @@ def _synthesised_findings(environment: str) -> set[str]:
         )
 
 
+_ENVIRONMENTS: Final = ("dev", "option", "methods", "served")
+_NOTICED_IN: Final[dict[str, str]] = {}
+"""By module: in which environment a removal was noticed last; of this process."""
+
+
 def noticed(removal: Removal) -> str:
     """What notices that the thing is gone: an exception or a finding; empty when nothing does.
 
     What dev does not notice is tried with settings that take the other side of every option, with
-    those that have a job of each method, and with those whose models are served.
+    those that have a job of each method, and with those whose models are served; where something
+    of the same module was noticed last is tried first.
     """
     os.environ["CDK_VALIDATION"] = "false"
-    for environment in ("dev", "option", "methods", "served"):
+    first = _NOTICED_IN.get(removal.module, _ENVIRONMENTS[0])
+    for environment in sorted(_ENVIRONMENTS, key=lambda each: each != first):
         before = _baseline(environment)
         finder = _Weakened(removal.module, without(removal))
         sys.meta_path.insert(0, finder)
         try:
             new = _synthesised_findings(environment) - before
         except Exception as error:  # whatever it is, synth fails
-            return f"{type(error).__name__}: {error}"
+            new = {f"{type(error).__name__}: {error}"}
         finally:
             sys.meta_path.remove(finder)
         if new:
+            _NOTICED_IN[removal.module] = environment
             return min(new)
     return ""
 

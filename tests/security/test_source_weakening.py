@@ -18,6 +18,7 @@ SAMPLE = 10
 _KEY_SAYS_IT = "a key is given besides, and the library takes that to mean encryption with it"
 _DEFAULT = "said for the reader: the library's default, or the flag in cdk.json, is the same"
 _NAME = "the tag `Name`, which the console shows"
+_DRAWN = "how a graph of the dashboard counts: people look at it, and nothing decides by it"
 _LIBRARY = "bedrock_finetuning"
 ACCEPTED: dict[str, str] = {
     **{
@@ -49,6 +50,29 @@ ACCEPTED: dict[str, str] = {
             "metric_errors(statistic=)",
         )
     },
+    **{
+        f"{_LIBRARY}.deployer: DeployerTriggers.__init__: {place}": _DEFAULT
+        for place in (
+            "Alarm(FollowUp, comparison_operator=)",
+            "Alarm(ThroughputOverdue, comparison_operator=)",
+            "MathExpression(period=)",
+            "Metric(period=)",
+            "metric_errors(statistic=)",
+            "metric_invocations(statistic=)",
+        )
+    },
+    **{
+        f"{_LIBRARY}.dashboard: dashboard_body: _graph({graph}, statistic=)": _DRAWN
+        for graph in (
+            "Diverged or overfitted",
+            "Events that nobody handled",
+            "Final losses",
+            "Milliseconds to an answer",
+        )
+    },
+    f"{_LIBRARY}.model_deployment: ModelDeployment.__init__: from_properties()": (
+        "it refuses at synth what the submitter refuses before anything is deployed"
+    ),
     f"{_LIBRARY}.provider_framework: ProviderFramework.__init__: Provider(Provider, "
     "total_timeout=)": _DEFAULT,
     f"{_LIBRARY}.training_network: TrainingNetwork.__init__: from_subnet_attributes("

@@ -61,6 +61,13 @@ def says_an_alias_twice(resources: dict[str, Any]) -> None:
         resources["Again"] = alias
 
 
+def describes_otherwise(resources: dict[str, Any]) -> None:
+    for each in of_type(resources, "AWS::IAM::Role"):
+        each["Properties"]["Description"] = "for whatever"
+    for each in of_type(resources, "AWS::IAM::ManagedPolicy"):
+        each["Properties"].pop("Description", None)
+
+
 def notes_something(resources: dict[str, Any]) -> None:
     resources["Mark"] = {"Type": "AWS::CDK::Metadata", "Properties": {"Analytics": "v2"}}
     for each in resources.values():
@@ -82,6 +89,7 @@ def says_another_policy(resources: dict[str, Any]) -> None:
         is_deleted_aloud,
         says_a_rule_twice,
         says_an_alias_twice,
+        describes_otherwise,
         notes_something,
         says_another_policy,
     ],
@@ -111,6 +119,12 @@ def waits_for_nothing(resources: dict[str, Any]) -> None:
         function.pop("DependsOn", None)
 
 
+def describes_what_people_are_told(resources: dict[str, Any]) -> None:
+    """Whom an alarm wakes reads its description."""
+    for each in of_type(resources, "AWS::CloudWatch::Alarm"):
+        each["Properties"]["AlarmDescription"] = "for whatever"
+
+
 def is_kept(resources: dict[str, Any]) -> None:
     for queue in of_type(resources, "AWS::SQS::Queue"):
         queue["DeletionPolicy"] = "Retain"
@@ -138,6 +152,7 @@ def loses_its_policy(resources: dict[str, Any]) -> None:
         says_another_value,
         loses_the_tag_of_a_condition,
         waits_for_nothing,
+        describes_what_people_are_told,
         is_kept,
         opens_a_group,
         is_there_twice,

@@ -118,6 +118,29 @@ def _in_dashboard(change: Callable[[list[dict[str, Any]]], object]) -> Change:
     return applied
 
 
+def _waiting_for_no(type_: str) -> Change:
+    """Nothing waits for a resource of a type any more."""
+
+    def change(templates: dict[str, Any]) -> None:
+        there = [r for template in templates.values() for r in template["Resources"].items()]
+        names = {name for name, resource in there if resource["Type"] == type_}
+        for _, resource in there:
+            waits = resource.get("DependsOn", [])
+            if isinstance(waits, list) and names & set(waits):
+                resource["DependsOn"] = [each for each in waits if each not in names]
+
+    return lambda made: made.changed(change)
+
+
+def _in_outputs(change: Callable[[dict[str, Any]], object]) -> Change:
+    """The outputs of the stack of the job whose model is deployed on demand, changed."""
+
+    def in_all(templates: dict[str, Any]) -> None:
+        change(templates["finetune-test-job-review"]["Outputs"])
+
+    return lambda made: made.changed(in_all)
+
+
 def _without_waiting(made: AppDeployment) -> AppDeployment:
     import dataclasses  # noqa: PLC0415 - here alone
 
@@ -208,6 +231,7 @@ _CHANGES: dict[str, dict[str, Change]] = {
         "a schedule of the templates": lambda made: made.plus(
             "inference", "AWS::Scheduler::Schedule", Name="it"
         ),
+        "a deployer before there is a group": _waiting_for_no("AWS::Scheduler::ScheduleGroup"),
         "in any group": in_policy("ScheduleTheEnd", "Resource", "*"),
         "by the report": _may_besides("LookAtJobs", "scheduler:CreateSchedule"),
         "a schedule that calls": _may_besides("GiveOurThroughputBack", "lambda:InvokeFunction"),
@@ -385,6 +409,13 @@ _CHANGES: dict[str, dict[str, Change]] = {
             86400,
             where={"AlarmName": "finetune-test-follow-up"},
         ),
+    },
+    "resources.outputs-name-ours": {
+        "another deployment": _in_outputs(
+            lambda said: said["DeploymentName"].update(Value="somebody-elses")
+        ),
+        "no deployment": _in_outputs(lambda said: said.pop("DeploymentName")),
+        "a deployment that nobody asks for": _gone(REQUEST, **ASKED),
     },
     "resources.stacks-wait": {"a deployment outlives its reaper": _without_waiting},
 }
