@@ -98,6 +98,9 @@ def play(
         played.append({"name": scenario.name, "seconds": seconds})
     if not session.keep:
         _leave_nothing(stage=stage, assembly=assembly, shared=shared)
+        if stage.serves:
+            # The main scenario deploys nothing that serves. At the end: some are read by a Delete.
+            main_scenario.check_properties(session=session, assembly=assembly)
     return {"scenarios": played}
 
 

@@ -28,8 +28,6 @@ _REPLACED = "replaced"
 REPLACED: Jobs = {_REPLACED: {**_ON_DEMAND, "on_replace": "delete-model"}}
 _OTHER_DATA = "other-data"
 _SLOW_ENOUGH_TO_LOOK = 5.0
-_CREATION_IS_OVER = 7 * 60.0
-"""Seconds until nobody takes a creation for one that may still be under way."""
 _ELSEWHERE = "rehearsal-elsewhere"
 DENIED_OUTSIDE = re.compile(
     rf"invoker/{_ELSEWHERE} is not authorized to perform: bedrock:InvokeModel"
@@ -73,12 +71,6 @@ def asks(stage: Stage, job: str, prompt: str) -> None:
     must(prompt in " ".join(said.split()), "`finetune try` prints an answer", seen=said)
 
 
-def take_away(stage: Stage, jobs: list[str]) -> None:
-    """Delete the stacks of jobs, a while after what serves their models was made."""
-    stage.later(_CREATION_IS_OVER)
-    stage.delete(jobs)
-
-
 def on_demand(stage: Stage, assembly: Assembly) -> None:
     """Train, deploy on demand, ask from inside and from elsewhere, and take all of it away."""
     with stage.listener() as listener:
@@ -90,7 +82,7 @@ def on_demand(stage: Stage, assembly: Assembly) -> None:
         must(denied_elsewhere(stage, arn), "the invoker's role is denied outside its endpoint")
         with _open_to_all_places(stage):
             must(not denied_elsewhere(stage, arn), "a policy without the endpoint is noticed")
-        take_away(stage, [_JOB])
+        stage.delete([_JOB])
     must(not stage.deployments(), "it goes with its stack", seen=stage.deployments())
     must(not stage.models(), "and the model after it", seen=stage.models())
 
@@ -105,7 +97,7 @@ def provisioned(stage: Stage, assembly: Assembly) -> None:
         row = stage.deployment_row(bought)
         must("EndsAt" in row, "its end is written down", seen=row)
         asks(stage, _BOUGHT, "What does it cost?")
-        take_away(stage, [_BOUGHT])
+        stage.delete([_BOUGHT])
     must(not stage.throughputs(), "it goes with its stack", seen=stage.throughputs())
     must(not stage.models(), "and the model after it", seen=stage.models())
     stage.until("its schedule goes too", lambda: not stage.schedules())
@@ -134,7 +126,7 @@ def replaced(stage: Stage, assembly: Assembly) -> None:
         both = {old: "Active", new: "Creating"}
         must(both in seen, "the old one serves while the new one is made", seen=seen)
         served(stage, _REPLACED, listener)
-        take_away(stage, [_REPLACED])
+        stage.delete([_REPLACED])
     stage.until("the old model goes", lambda: not stage.models())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 
-from rehearsal.scenarios.serving import served, take_away
+from rehearsal.scenarios.serving import served
 from rehearsal.scenarios.stage import Jobs, Stage, must
 from rehearsal.toolkit import Assembly, Template
 
@@ -62,7 +62,7 @@ def ends_without_its_schedule(stage: Stage, assembly: Assembly) -> None:
     must(bought in stage.throughputs(), "nothing else ends it", seen=stage.throughputs())
     stage.service("events").enable_rule(Name=rule)
     stage.until("the deployer gives it back", lambda: not stage.throughputs())
-    take_away(stage, [_JOB])
+    stage.delete([_JOB])
 
 
 def _bought(stage: Stage, assembly: Assembly) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rehearsal import main_scenario
-from rehearsal.scenarios.serving import served, take_away
+from rehearsal.scenarios.serving import served
 from rehearsal.scenarios.stage import Jobs, Stage, must
 from rehearsal.toolkit import Assembly
 
@@ -62,7 +62,7 @@ def sudden_ends(stage: Stage, assembly: Assembly) -> None:
     must(told_of_hard == _RECORD, "each step is recorded once", seen=told_of_hard)
     # However early its job ended: each deployment is tried and told once.
     must(told_of_sound == _RECORD, "both are recorded alike", seen=told_of_sound)
-    take_away(stage, list(JOBS))
+    stage.delete(list(JOBS))
 
 
 def _stop_the_machine(stage: Stage, name: str) -> None:
