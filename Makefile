@@ -52,6 +52,7 @@ check: test ## what CI runs: test, a few hundred weakenings, the rehearsal, thre
 check-all: check iam-simulator ## everything there is
 	pytest -q -n 2 --dist loadscope -m slow
 	finetune rehearse --fault all
+	finetune rehearse --scenario all
 	FINETUNE_ENGINE_STEPS=1000000 pytest -q tests/lambda/test_engine_by_chance.py -k invariants_hold
 	finetune rehearse -e prod
 	$(MAKE) mutation-all

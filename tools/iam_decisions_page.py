@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from review.decisions.calls import CALLS
-from review.decisions.purposes import PURPOSES, ROLES
-from review.decisions.table import Entry, Person, Table, table
+from review.decisions.purposes import PURPOSES, ROLES, SERVING_ROLES
+from review.decisions.table import Entry, Person, serving, table
 
 _INTRODUCTION = """\
 # IAM decisions
@@ -34,21 +34,41 @@ independent simulator on thousands of requests (`make iam-simulator`, then
 """
 
 
+_ON_DEPLOYMENTS = """\
+## Where models are deployed
+
+{entries} rows more, for {decisions} decisions, from `{file}`: asked of environments that deploy
+what they train, together with the ones above. Where a row says that it stands instead of one of
+those, that one is not asked there.
+"""
+
+
 def render_decisions() -> str:
     """Return the whole page in markdown."""
-    found = table()
+    found, more = table(), serving()
+    roles = {**ROLES, **SERVING_ROLES}
     parts = [
         _INTRODUCTION.format(entries=len(found.entries), decisions=len(found.rows)),
         "## Decisions\n",
         *(f"### {section.title.rstrip('.')}\n\n{_rows(section.entries)}"
           for section in found.sections),
+        _ON_DEPLOYMENTS.format(
+            file="review/decisions/serving.yaml",
+            entries=len(more.entries),
+            decisions=len(more.rows),
+        ),
+        *(f"### {section.title.rstrip('.')}\n\n{_rows(section.entries)}"
+          for section in more.sections),
         "## Who there is\n",
-        f"Roles of the templates, found by what they are for: {_listed(ROLES)}.\n",
-        _principals(found),
+        f"Roles of the templates, found by what they are for: {_listed(roles)}.\n",
+        _principals({**found.principals, **more.principals}),
         "## What there is\n",
-        f"Found by what it is for: {_listed(each for each in PURPOSES if each not in ROLES)}.\n",
+        f"Found by what it is for: {_listed(each for each in PURPOSES if each not in roles)}.\n",
         "Others have names like these:\n",
-        _table(["name", "stands for"], [(f"`{a}`", f"`{b}`") for a, b in found.things.items()]),
+        _table(
+            ["name", "stands for"],
+            [(f"`{a}`", f"`{b}`") for a, b in {**found.things, **more.things}.items()],
+        ),
         "## Verbs\n",
         "An IAM action is one request. These are several, which all have to be allowed:\n",
         _table(["verb", "asks for"], [(f"`{a}`", b.means) for a, b in CALLS.items()]),
@@ -96,6 +116,8 @@ def _how(entry: Entry) -> str:
 
 def _because(entry: Entry) -> str:
     found = [entry.because]
+    if entry.instead_of:
+        found.append(f"Instead of `{entry.instead_of}`.")
     if entry.setting:
         found.append(f"Taken away by `{entry.setting}`.")
     if entry.no_twin:
@@ -103,10 +125,10 @@ def _because(entry: Entry) -> str:
     return " ".join(found)
 
 
-def _principals(found: Table) -> str:
+def _principals(found: Mapping[str, Person]) -> str:
     return _table(
         ["principal", "who that is", "its own policies allow"],
-        [(f"`{name}`", each.means, _may(each)) for name, each in found.principals.items()],
+        [(f"`{name}`", each.means, _may(each)) for name, each in found.items()],
     )
 
 

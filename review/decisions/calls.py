@@ -284,6 +284,33 @@ def _submit_job(asked: Asked) -> Iterator[Request]:
     )
 
 
+_CUSTOMIZES: Final = (
+    "kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt", "kms:CreateGrant"
+)  # fmt: skip
+
+
+def _serve(action: str) -> Requests:
+    """Bedrock decides about the model and what is made of it, and uses the model's key.
+
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
+    """
+
+    def requests(asked: Asked) -> Iterator[Request]:
+        yield asked.request(action, asked.stage.arn("model"))
+        yield asked.request(action)
+        yield asked.request("bedrock:TagResource")
+        key = asked.stage.arn("model-key")
+        for key_action in _CUSTOMIZES:
+            yield asked.for_the_caller("bedrock", key_action, key, {})
+
+    return requests
+
+
+def _call_model(asked: Asked) -> Iterator[Request]:
+    yield asked.request("bedrock:InvokeModel")
+    yield asked.for_the_caller("bedrock", "kms:Decrypt", asked.stage.arn("model-key"), {})
+
+
 def _make_interface(asked: Asked) -> Iterator[Request]:
     """An interface in a subnet and a group: EC2 decides about each of them.
 
@@ -385,6 +412,20 @@ CALLS: Final[Mapping[str, Call]] = {
             "`bedrock:TagResource` with the owner tag, and `iam:PassRole` of the target to Bedrock"
         ),
         requests=_submit_job,
+    ),
+    "call-model": Call(
+        means="`bedrock:InvokeModel`, which Converse is too, and `kms:Decrypt` on the model key",
+        requests=_call_model,
+    ),
+    "deploy-model": Call(
+        means="`bedrock:CreateCustomModelDeployment` on model and deployment, `TagResource`, and"
+        " the model key as for customizing, through Bedrock",
+        requests=_serve("bedrock:CreateCustomModelDeployment"),
+    ),
+    "buy-throughput": Call(
+        means="`bedrock:CreateProvisionedModelThroughput` on model and throughput, `TagResource`,"
+        " and the model key as for customizing, through Bedrock",
+        requests=_serve("bedrock:CreateProvisionedModelThroughput"),
     ),
     "make-interface": Call(
         means=(

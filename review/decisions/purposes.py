@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from review.decisions.errors import UndecidableError
+from review.rules.environment import environment_of
 from review.template.deployment import Deployment, Resource
 
 JOB: Final = "Custom::BedrockModelCustomizationJob"
@@ -45,7 +46,8 @@ def resource_for(purpose: str, deployment: Deployment) -> Resource:
         return found
     raise NotFoundError(
         f"the templates hold no {purpose.replace('-', ' ')}",
-        may_be_left_out=purpose in _OF_JOBS and not deployment.of_type(JOB),
+        may_be_left_out=(purpose in _OF_JOBS and not deployment.of_type(JOB))
+        or (purpose == "tester" and not environment_of(deployment).people["invokers"]),
     )
 
 
@@ -300,9 +302,10 @@ ROLES: Final[Mapping[str, Finder]] = {
 SERVING_ROLES: Final[Mapping[str, Finder]] = {
     "deployer": _function_role("deployer."),
     "model-report": _function_role("model_report."),
-    "invoker": _function_role("invoker."),
+    # The table knows people as invokers, and the service as the scheduler.
+    "runtime-caller": _function_role("invoker."),
     "follow-up": _role_of(_MACHINE, "RoleArn", _named(_MACHINE, "StateMachineName", "-follow-up")),
-    "scheduler": _role_named("scheduler"),
+    "schedules-role": _role_named("scheduler"),
     "tester": _role_named("tester"),
 }
 """Roles of an environment that deploys what it trains."""

@@ -16,8 +16,9 @@ from review.decisions.evaluator import Decision, context_of, evaluate
 from review.decisions.purposes import NotFoundError
 from review.decisions.request import Principal, Request, Value, Who
 from review.decisions.scene import Scene
-from review.decisions.table import Person, Row, Table, table
+from review.decisions.table import Person, Row, Table, table, table_with_serving
 from review.decisions.world import Endpoint, Guardrails, World
+from review.rules.environment import environment_of
 from review.template.deployment import Deployment
 
 _NAME: Final = re.compile(r"\{([a-z0-9-]+)\}")
@@ -60,7 +61,8 @@ class Stage:
     def __init__(self, deployment: Deployment, *, of: Table | None = None) -> None:
         self.deployment = deployment
         self.scene = Scene(deployment)
-        self.table = of or table()
+        serves = environment_of(deployment).serves
+        self.table = of or (table_with_serving() if serves else table())
         self._principals: dict[str, Principal] = {}
 
     @cached_property
@@ -143,7 +145,7 @@ class Stage:
         return self._principals[name]
 
     def _principal(self, name: str) -> Principal:
-        if name in purposes.ROLES:
+        if name in purposes.ROLES or name in purposes.SERVING_ROLES:
             return self.scene.role(purposes.resource_for(name, self.deployment), name=name)
         if name not in self.table.principals:
             raise MalformedRequestError(f"nobody is known by the name {name!r}")

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The same in C where the library was built with it: ten times as fast."""
 FILE: Final = Path(__file__).with_name("table.yaml")
+SERVING_FILE: Final = Path(__file__).with_name("serving.yaml")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=80)]
 Sentence = Annotated[str, StringConstraints(min_length=10, pattern=r"\.$")]
@@ -36,7 +37,7 @@ class Person(_Part):
     root: bool = False
     service: str | None = None
     anonymous: bool = False
-    admitted_by: Literal["uploader", "reader", "model-key", "data-bucket"] | None = None
+    admitted_by: Literal["uploader", "reader", "tester", "model-key", "data-bucket"] | None = None
     """One whom the conditions of this role's, key's or bucket's policy let in by name."""
     is_also: str | None = None
     """A role of the templates: its name with other policies of its own."""
@@ -75,6 +76,8 @@ class Entry(_Part):
     """`any`: holds wherever somebody fine-tunes on Bedrock, for what is found there."""
     setting: str | None = None
     """A setting that takes this protection away, where it is set otherwise."""
+    instead_of: Name | None = None
+    """The entry of the other table that does not hold where this one is asked."""
     no_twin: Sentence | None = None
     """Why no single weakening of the templates turns the decision."""
 
@@ -163,13 +166,49 @@ def table() -> Table:
     return load(FILE.read_text(encoding="utf-8"))
 
 
+@cache
+def serving() -> Table:
+    """The committed rows on deployments, which environments without one are not asked."""
+    return load(SERVING_FILE.read_text(encoding="utf-8"))
+
+
+@cache
+def table_with_serving() -> Table:
+    """Both together, for environments that deploy what they train.
+
+    Raises:
+        ValueError: An entry stands instead of one that is not there, or two rows have one id.
+    """
+    core, more = table(), serving()
+    replaced = {entry.instead_of for entry in more.entries if entry.instead_of}
+    if unknown := sorted(replaced - {entry.id for entry in core.entries}):
+        raise ValueError(f"a row stands instead of {unknown[0]!r}, which {FILE.name} does not hold")
+    sections = [
+        section.model_copy(
+            update={"entries": [each for each in section.entries if each.id not in replaced]}
+        )
+        for section in core.sections
+    ]
+    return _without_twice(
+        Table(
+            things={**core.things, **more.things},
+            principals={**core.principals, **more.principals},
+            limits={**core.limits, **more.limits},
+            sections=[],
+        ).model_copy(update={"sections": [*sections, *more.sections]})
+    )
+
+
 def load(text: str) -> Table:
     """Read a table.
 
     Raises:
         ValueError: It is not one, or two rows have one id.
     """
-    found = Table.model_validate(yaml.load(text, _LOADER))  # noqa: S506 - both are safe loaders
+    return _without_twice(Table.model_validate(yaml.load(text, _LOADER)))  # noqa: S506 - both are safe loaders
+
+
+def _without_twice(found: Table) -> Table:
     ids = [row.id for row in found.rows]
     twice = sorted({each for each in ids if ids.count(each) > 1})
     if twice:

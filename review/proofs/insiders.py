@@ -242,7 +242,7 @@ def models_only_for_their_users(asking: Asking, scene: Scene) -> Iterator[Proof]
     if environment.deployer_uses_model_key:
         purposes_of.append("deployer")
     if environment.serves:
-        purposes_of.append("invoker")
+        purposes_of.append("runtime-caller")
     users = [literal(purposes.resource_for(each, scene.deployment).arn) for each in purposes_of]
     users += [_with_star(each) for each in environment.people["invokers"]]
     request = asking.symbols()

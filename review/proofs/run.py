@@ -9,7 +9,7 @@ from review.decisions.errors import UndecidableError
 from review.decisions.purposes import NotFoundError
 from review.decisions.scene import Scene
 from review.findings import Finding
-from review.proofs import insiders, intent, outsiders
+from review.proofs import insiders, intent, outsiders, serving
 from review.proofs.proof import Asking, Proof, Question
 from review.proofs.solver import Outcome
 from review.template.deployment import Deployment
@@ -82,6 +82,28 @@ QUESTIONS: Final[tuple[Question, ...]] = (
         profile="app",
         fix="name those who may in the model key's policy, through Bedrock only",
         ask=insiders.models_only_for_their_users,
+    ),
+    Question(
+        id="proofs.called-in-private",
+        words="Can a deployed model be called other than through our endpoint by our invoker?",
+        profile="app",
+        fix="ask for aws:SourceVpce with our endpoint and for the environment's tag in the "
+        "invoker's policy, and take the action out of every other role's",
+        ask=serving.models_are_called_in_private,
+    ),
+    Question(
+        id="proofs.bought-with-an-end",
+        words="Can anything be bought without an end?",
+        profile="app",
+        fix="ask for the environment's tag in the request, in the deployer's policy alone",
+        ask=serving.nothing_is_bought_without_an_end,
+    ),
+    Question(
+        id="proofs.removed-by-its-owner",
+        words="Can somebody else's deployment be removed?",
+        profile="app",
+        fix="ask for the environment's tag of the resource wherever something is removed",
+        ask=serving.nothing_of_others_is_removed,
     ),
     Question(
         id="proofs.within-design",

@@ -470,14 +470,14 @@ def test_a_rehearsal_is_reached_with_its_own_endpoint_and_credentials(
         )
     )
     assert run("data", "push", "policy-review", data, "--rehearsal").code == 0
-    assert sessions == [
-        {
-            "aws_access_key_id": "kept",
-            "aws_secret_access_key": "also",
-            "aws_session_token": "and a token",
-            "region_name": "us-east-1",
-        }
-    ]
+    kept_ones, uploaders = sessions
+    assert kept_ones == {
+        "aws_access_key_id": "kept",
+        "aws_secret_access_key": "also",
+        "aws_session_token": "and a token",
+        "region_name": "us-east-1",
+    }
+    assert uploaders["aws_access_key_id"] == "as-uploader"
     assert key_of(data) in fake.objects
 
 

@@ -247,7 +247,9 @@ def test_a_metric_without_data_counts_as_what_fills_it() -> None:
             metric_math.names(unknown)
 
 
-@pytest.mark.parametrize("expression", ["FILL(a, 0)", "a if b else c", "a >", "a ** b", "a.b"])
+@pytest.mark.parametrize(
+    "expression", ["CEIL(a)", "FILL(a, b)", "a if b else c", "a >", "a ** b", "a.b"]
+)
 def test_what_is_not_arithmetic_is_refused(expression: str) -> None:
     with pytest.raises(metric_math.ExpressionError):
         metric_math.names(expression)

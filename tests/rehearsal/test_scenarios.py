@@ -20,7 +20,7 @@ from rehearsal.errors import RehearsalError
 from rehearsal.layout import ROOT
 from rehearsal.narration import Narration
 from rehearsal.run import SCENARIOS
-from rehearsal.scenarios import catalogue
+from rehearsal.scenarios import catalogue, sudden_ends
 from rehearsal.scenarios.play import check_refusals
 from rehearsal.scenarios.rollbacks import _with_a_failure
 from rehearsal.scenarios.stage import ZONES, Stage, must
@@ -83,10 +83,31 @@ def stage(tmp_path: Path) -> Stage:
 def test_every_scenario_begins_with_sound_settings(
     stage: Stage, scenario: catalogue.Scenario
 ) -> None:
+    stage.serves = scenario.serves
     stage.write_settings(scenario.jobs)
     found = load_settings(environment="dev", directory=stage.config)
     assert list(found.jobs) == list(scenario.jobs)
     assert found.network.training_zones == ZONES
+    assert found.inference.enabled is scenario.serves
+
+
+def test_scenarios_that_serve_models_come_after_all_that_do_not() -> None:
+    serving = [scenario.serves for scenario in catalogue.SCENARIOS]
+    assert serving == sorted(serving)
+    assert catalogue.SCENARIOS[-1].name == "destroyed"
+
+
+def test_a_call_that_no_function_was_ended_at_is_noticed() -> None:
+    def entry(calls: int, *, ended: bool, function: str = "deployer") -> dict[str, Any]:
+        return {"function": function, "subject": "one", "calls": calls, "ended": ended}
+
+    others = [entry(0, ended=False, function=name) for name in ("invoker", "model-report")]
+    complete = [entry(1, ended=True), entry(2, ended=True), entry(2, ended=False), *others]
+    sudden_ends._check_each_call(complete)
+    with pytest.raises(RehearsalError, match="ended at each of its 2 calls"):
+        sudden_ends._check_each_call([complete[0], *complete[2:]])
+    with pytest.raises(RehearsalError, match="all work"):
+        sudden_ends._check_each_call(complete[:3])
 
 
 def test_the_settings_that_a_scenario_starts_from_stay_as_they_are(stage: Stage) -> None:

@@ -233,7 +233,11 @@ def _synthesised_findings(environment: str) -> set[str]:
         directory = ROOT / "config"
         if environment != "dev":
             directory = Path(folder) / "config"
-            values = {"option": synthesis.EVERY_OPTION, "methods": synthesis.EVERY_METHOD}
+            values = {
+                "option": synthesis.EVERY_OPTION,
+                "methods": synthesis.EVERY_METHOD,
+                "served": synthesis.WITH_INFERENCE,
+            }
             synthesis.write_settings(directory, environment, values[environment])
         return findings(
             synthesis.synthesise(
@@ -245,11 +249,11 @@ def _synthesised_findings(environment: str) -> set[str]:
 def noticed(removal: Removal) -> str:
     """What notices that the thing is gone: an exception or a finding; empty when nothing does.
 
-    What dev does not notice is tried with settings that take the other side of every option, and
-    with those that have a job of each method.
+    What dev does not notice is tried with settings that take the other side of every option, with
+    those that have a job of each method, and with those whose models are served.
     """
     os.environ["CDK_VALIDATION"] = "false"
-    for environment in ("dev", "option", "methods"):
+    for environment in ("dev", "option", "methods", "served"):
         before = _baseline(environment)
         finder = _Weakened(removal.module, without(removal))
         sys.meta_path.insert(0, finder)

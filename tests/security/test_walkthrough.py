@@ -7,6 +7,8 @@ practices to consider while fine-tuning models in Amazon Bedrock".
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -18,6 +20,7 @@ from tests.security.settings_controls import (
     jobs_are_those_of_the_settings,
     the_network_is_that_of_the_settings,
 )
+from tests.security.synthesis import WITH_INFERENCE
 
 STEPS: dict[str, list[Rule]] = defaultdict(list)
 for _rule in RULES.values():
@@ -27,8 +30,6 @@ for _rule in RULES.values():
 NO_TEMPLATE: dict[str, str] = {
     "W0": "how a job runs, which nobody does",
     "W2": "`finetune data check` answers it",
-    "W15": "nothing that is deployed buys throughput, and no type of CloudFormation could",
-    "W16": "calls of models: a warning where a policy allows them from anywhere",
 }
 """Steps that no template does, and what answers them."""
 
@@ -37,7 +38,6 @@ def test_every_step_has_its_rules_or_a_reason() -> None:
     steps = {f"W{number}" for number in range(18)}
     assert set(STEPS) | set(NO_TEMPLATE) == steps
     assert set(STEPS) & set(NO_TEMPLATE) == set()
-    assert any(rule.step == "W16" for rule in RULES.values())
 
 
 @pytest.mark.parametrize("step", sorted(STEPS))
@@ -65,8 +65,16 @@ MADE: dict[str, tuple[str, dict[str, object], str | None]] = {
     ),
     "W13": ("Custom::BedrockModelCustomizationJob", {"Job": "policy-review"}, None),
     "W14": ("AWS::Events::Rule", {"Name": "finetune-dev-job-state"}, None),
+    "W15": ("Custom::BedrockModelDeployment", {"Job": "bought"}, "Hours"),
+    "W16": (
+        "AWS::IAM::ManagedPolicy",
+        {"Description": "Calls this environment's models through its own endpoint"},
+        "PolicyDocument.Statement.0.Condition",
+    ),
     "W17": ("AWS::S3::Bucket", {}, "Tags"),
 }
+SERVED = {"W15", "W16"}
+"""Steps of an environment whose models are served, which neither of config/ is."""
 SET: dict[str, Control] = {
     "W6": the_network_is_that_of_the_settings,
     "W13": jobs_are_those_of_the_settings,
@@ -77,13 +85,27 @@ def test_every_step_that_has_rules_makes_something() -> None:
     assert set(MADE) == set(STEPS)
 
 
+@pytest.fixture
+def served(variant: Callable[[Mapping[str, Any]], AppDeployment]) -> AppDeployment:
+    """An environment with a deployment of each kind."""
+    return variant(WITH_INFERENCE)
+
+
+@pytest.mark.parametrize("step", sorted(SERVED))
+def test_an_environment_that_serves_does_the_step(served: AppDeployment, step: str) -> None:
+    assert [str(finding) for rule in STEPS[step] for finding in rule(served)] == []
+
+
 @pytest.mark.parametrize("step", MADE)
-def test_a_step_that_is_left_out_is_found(dev: AppDeployment, step: str) -> None:
+def test_a_step_that_is_left_out_is_found(
+    dev: AppDeployment, served: AppDeployment, step: str
+) -> None:
     type_, properties, path = MADE[step]
+    made = served if step in SERVED else dev
     without = (
-        dev.without_resources(type_, **properties)
+        made.without_resources(type_, **properties)
         if path is None
-        else dev.without(type_, path, where=properties)
+        else made.without(type_, path, where=properties)
     )
     found = [str(finding) for rule in STEPS[step] for finding in rule(without)]
     assert found or (step in SET and SET[step](without))

@@ -11,7 +11,14 @@ import pytest
 from review.decisions import calls, purposes
 from review.decisions.run import ask_all, decision_findings, run
 from review.decisions.stage import Stage
-from review.decisions.table import FILE, load, table
+from review.decisions.table import (
+    FILE,
+    SERVING_FILE,
+    load,
+    serving,
+    table,
+    table_with_serving,
+)
 from review.mutation import neutral
 from review.template.deployment import Deployment
 from tests.security.synthesis import EVERY_OPTION
@@ -72,6 +79,7 @@ def test_with_every_option_only_settings_are_to_blame(
 
 def test_every_setting_of_the_table_is_tried() -> None:
     named = {entry.setting for entry in table().entries if entry.setting}
+    assert {entry.setting for entry in serving().entries} == {None, "keys.throughput"}
     # What the submitter is allowed by its setting no denied row can be about.
     assert named == set(GIVEN_AWAY)
 
@@ -85,22 +93,25 @@ def test_neutral_changes_turn_no_decision(name: str, dev: Deployment) -> None:
 
 
 def test_every_role_asks_and_is_asked_about() -> None:
-    rows = table().rows
-    assert set(purposes.ROLES) <= {row.who for row in rows}
-    assert set(purposes.ROLES) <= {row.to for row in rows if row.does == "take-role"}
+    for rows, roles in (
+        (table().rows, purposes.ROLES),
+        (serving().rows, purposes.SERVING_ROLES),
+    ):
+        assert set(roles) <= {row.who for row in rows}
+        assert set(roles) <= {row.to for row in rows if row.does == "take-role"}
 
 
 def test_every_principal_limit_and_thing_is_used() -> None:
-    found = table()
-    assert {row.who for row in found.rows} >= set(found.principals)
-    assert {name for row in found.rows for name in row.through} == set(found.limits)
-    written = FILE.read_text(encoding="utf-8")
-    unused = {
-        name
-        for name in found.things
-        if written.count(name) < 2 and name not in {"job", "interface"}
-    }
-    assert unused == set()
+    for found, file in ((table(), FILE), (serving(), SERVING_FILE)):
+        assert {row.who for row in found.rows} >= set(found.principals)
+        assert {name for row in found.rows for name in row.through} == set(found.limits)
+        written = file.read_text(encoding="utf-8")
+        unused = {
+            name
+            for name in found.things
+            if written.count(name) < 2 and name not in {"job", "interface"}
+        }
+        assert unused == set()
 
 
 def test_every_policy_of_the_templates_is_asked(dev: Deployment) -> None:
@@ -130,7 +141,7 @@ def test_every_policy_of_the_templates_is_asked(dev: Deployment) -> None:
 
 
 def test_inside_and_outside_right_and_wrong_are_all_asked() -> None:
-    rows = table().rows
+    rows = table_with_serving().rows
     sources = {row.source for row in rows}
     assert {"anywhere", "another-endpoint"} < sources
     assert {name for name in purposes.PURPOSES if name.endswith("-endpoint")} < sources
@@ -150,7 +161,7 @@ def test_inside_and_outside_right_and_wrong_are_all_asked() -> None:
 
 
 def test_every_verb_is_used() -> None:
-    used = {row.does for row in table().rows}
+    used = {row.does for row in table_with_serving().rows}
     assert set(calls.CALLS) <= used
 
 
