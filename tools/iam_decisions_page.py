@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from review.decisions.calls import CALLS
-from review.decisions.purposes import PURPOSES, ROLES, SERVING_ROLES
-from review.decisions.table import Entry, Person, serving, table
+from review.decisions.purposes import LOGGING_ROLES, PURPOSES, ROLES, SERVING_ROLES
+from review.decisions.table import Entry, Person, logging, serving, table
 
 _INTRODUCTION = """\
 # IAM decisions
@@ -43,10 +43,17 @@ those, that one is not asked there.
 """
 
 
+_ON_THE_LOG = """\
+## Where model invocations are logged
+
+{entries} rows more, for {decisions} decisions, from `{file}`.
+"""
+
+
 def render_decisions() -> str:
     """Return the whole page in markdown."""
-    found, more = table(), serving()
-    roles = {**ROLES, **SERVING_ROLES}
+    found, more, log = table(), serving(), logging()
+    roles = {**ROLES, **SERVING_ROLES, **LOGGING_ROLES}
     parts = [
         _INTRODUCTION.format(entries=len(found.entries), decisions=len(found.rows)),
         "## Decisions\n",
@@ -59,15 +66,25 @@ def render_decisions() -> str:
         ),
         *(f"### {section.title.rstrip('.')}\n\n{_rows(section.entries)}"
           for section in more.sections),
+        _ON_THE_LOG.format(
+            file="review/decisions/invocation_logging.yaml",
+            entries=len(log.entries),
+            decisions=len(log.rows),
+        ),
+        *(f"### {section.title.rstrip('.')}\n\n{_rows(section.entries)}"
+          for section in log.sections),
         "## Who there is\n",
         f"Roles of the templates, found by what they are for: {_listed(roles)}.\n",
-        _principals({**found.principals, **more.principals}),
+        _principals({**found.principals, **more.principals, **log.principals}),
         "## What there is\n",
         f"Found by what it is for: {_listed(each for each in PURPOSES if each not in roles)}.\n",
         "Others have names like these:\n",
         _table(
             ["name", "stands for"],
-            [(f"`{a}`", f"`{b}`") for a, b in {**found.things, **more.things}.items()],
+            [
+                (f"`{a}`", f"`{b}`")
+                for a, b in {**found.things, **more.things, **log.things}.items()
+            ],
         ),
         "## Verbs\n",
         "An IAM action is one request. These are several, which all have to be allowed:\n",

@@ -310,9 +310,14 @@ SERVING_ROLES: Final[Mapping[str, Finder]] = {
 }
 """Roles of an environment that deploys what it trains."""
 
+LOGGING_ROLES: Final[Mapping[str, Finder]] = {"invocations-role": _role_named("invocation-logs")}
+"""Roles of an environment that logs model invocations."""
+
 PURPOSES: Final[Mapping[str, Finder]] = {
     **ROLES,
     **SERVING_ROLES,
+    **LOGGING_ROLES,
+    "invocations-log-group": _named("AWS::Logs::LogGroup", "LogGroupName", "/invocations"),
     "deployments-table": _named("AWS::DynamoDB::Table", "TableName", "-deployments"),
     "follow-up-machine": _named(_MACHINE, "StateMachineName", "-follow-up"),
     "deployer-function": _with_handler("deployer."),

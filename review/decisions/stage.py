@@ -16,9 +16,16 @@ from review.decisions.evaluator import Decision, context_of, evaluate
 from review.decisions.purposes import NotFoundError
 from review.decisions.request import Principal, Request, Value, Who
 from review.decisions.scene import Scene
-from review.decisions.table import Person, Row, Table, table, table_with_serving
+from review.decisions.table import (
+    Person,
+    Row,
+    Table,
+    table,
+    table_with_logging,
+    table_with_serving,
+)
 from review.decisions.world import Endpoint, Guardrails, World
-from review.rules.environment import environment_of
+from review.rules.environment import Environment, environment_of
 from review.template.deployment import Deployment
 
 _NAME: Final = re.compile(r"\{([a-z0-9-]+)\}")
@@ -61,8 +68,7 @@ class Stage:
     def __init__(self, deployment: Deployment, *, of: Table | None = None) -> None:
         self.deployment = deployment
         self.scene = Scene(deployment)
-        serves = environment_of(deployment).serves
-        self.table = of or (table_with_serving() if serves else table())
+        self.table = of or _table_for(environment_of(deployment))
         self._principals: dict[str, Principal] = {}
 
     @cached_property
@@ -145,7 +151,7 @@ class Stage:
         return self._principals[name]
 
     def _principal(self, name: str) -> Principal:
-        if name in purposes.ROLES or name in purposes.SERVING_ROLES:
+        if name in {*purposes.ROLES, *purposes.SERVING_ROLES, *purposes.LOGGING_ROLES}:
             return self.scene.role(purposes.resource_for(name, self.deployment), name=name)
         if name not in self.table.principals:
             raise MalformedRequestError(f"nobody is known by the name {name!r}")
@@ -400,3 +406,9 @@ def _is_about_people(statement: Mapping[str, Any], *, of: str) -> bool:
         return True
     actions = statement.get("Action", [])
     return "s3:DeleteObject" in (actions if isinstance(actions, list) else [actions])
+
+
+def _table_for(environment: Environment) -> Table:
+    if environment.logs_invocations:
+        return table_with_logging()
+    return table_with_serving() if environment.serves else table()

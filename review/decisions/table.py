@@ -17,6 +17,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The same in C where the library was built with it: ten times as fast."""
 FILE: Final = Path(__file__).with_name("table.yaml")
 SERVING_FILE: Final = Path(__file__).with_name("serving.yaml")
+LOGGING_FILE: Final = Path(__file__).with_name("invocation_logging.yaml")
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=80)]
 Sentence = Annotated[str, StringConstraints(min_length=10, pattern=r"\.$")]
@@ -179,7 +180,22 @@ def table_with_serving() -> Table:
     Raises:
         ValueError: An entry stands instead of one that is not there, or two rows have one id.
     """
-    core, more = table(), serving()
+    return _together(table(), serving())
+
+
+@cache
+def logging() -> Table:
+    """The committed rows on the log of invocations, for environments that have one."""
+    return load(LOGGING_FILE.read_text(encoding="utf-8"))
+
+
+@cache
+def table_with_logging() -> Table:
+    """All three together, for environments that deploy and log invocations."""
+    return _together(table_with_serving(), logging())
+
+
+def _together(core: Table, more: Table) -> Table:
     replaced = {entry.instead_of for entry in more.entries if entry.instead_of}
     if unknown := sorted(replaced - {entry.id for entry in core.entries}):
         raise ValueError(f"a row stands instead of {unknown[0]!r}, which {FILE.name} does not hold")

@@ -222,6 +222,14 @@ def test_the_price_of_a_commitment_is_unknown_and_not_nothing(folder: Folder) ->
     assert deployment_cost(folder, wish) == "unknown"
 
 
+def test_logging_needs_somebody_who_turns_it_on(folder: Folder) -> None:
+    (finding,) = folder.findings({**CORRECT, "inference": {"invocation_logging": True}})
+    assert finding.id == "settings.logging-without-inference"
+    assert "inference.enabled: true" in finding.fix
+    both = {"enabled": True, "invocation_logging": True}
+    assert folder.load({**CORRECT, "inference": both}).inference.invocation_logging
+
+
 def test_inference_costs_while_nobody_calls(folder: Folder) -> None:
     def at_rest(*, enabled: bool) -> float:
         settings = folder.load({**CORRECT, "inference": {"enabled": enabled}})
