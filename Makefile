@@ -45,7 +45,7 @@ unit: $(SETUP)
 test: lint types unit ## lint, types, tests: what the README says to run
 
 check: test ## what CI runs: test, a few hundred weakenings, the rehearsal, three faults
-	python -m benchmarks.mutation --sample 500 --pairs 80 --neutral 5 --dry
+	python -m benchmarks.mutation --sample 600 --pairs 100 --neutral 5 --dry
 	finetune rehearse
 	finetune rehearse --fault trust-other-account --fault endpoint-without-write --fault job-group-without-s3
 
@@ -72,7 +72,7 @@ bench: $(SETUP) ## the speed bars; results are written to benchmarks/
 	python benchmarks/data_check.py
 
 mutation: $(SETUP) ## weakened templates of dev, without and with inference, a sample: what the gate notices
-	python -m benchmarks.mutation --sample 3000 --pairs 600 --neutral 20
+	python -m benchmarks.mutation --sample 4000 --pairs 1000 --neutral 30
 
 mutation-all: $(SETUP) ## every weakening, thousands of pairs, 500 neutral changes; writes the figures
 	python -m benchmarks.mutation --pairs 4000 --neutral 500

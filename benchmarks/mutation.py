@@ -1,12 +1,13 @@
 """What the gate notices of thousands of weakenings of our own templates, and of neutral changes.
 
     python -m benchmarks.mutation [--sample N] [--pairs N] [--neutral N] [--seed N] [--dry]
+                                  [--only dev|serving]
 
 Judged is `dev` as it is, and then what `dev` has besides where its models are deployed and called.
 Without `--sample` every mutant is judged; a sample, pairs and neutral changes are shared out.
 Writes `results/mutation.json` and `results/mutation.md` beside this file, those of a sample as
-`mutation_sample`, and nothing with `--dry`; ends with 1 when a mutant survives, a neutral change is
-remarked on, or too many mutants are out of scope.
+`mutation_sample`, those of one of the two by its name, and nothing with `--dry`; ends with 1 when a
+mutant survives, a neutral change is remarked on, or too many mutants are out of scope.
 """
 
 from __future__ import annotations
@@ -30,8 +31,11 @@ from benchmarks.synth import RESULTS, ROOT, machine
 from review.mutation.figures import as_json, complaints, summary, table
 from review.mutation.run import Plan, Tally, run
 
-DEV: Final = "the environment `dev`"
-SERVING: Final = "what `dev` has besides where its models are deployed and called"
+TITLES: Final[Mapping[str, str]] = {
+    "dev": "The environment `dev`",
+    "serving": "What `dev` has besides where its models are deployed and called",
+}
+"""What is judged, by its name here and in the JSON file."""
 
 _PART_OF_SERVING: Final = 0.4
 """Of a sample, the pairs and the neutral changes: about its part of the mutants."""
@@ -101,8 +105,8 @@ def assemblies(folder: Path) -> tuple[Path, Path]:
         out: synthesise(of, out)
         for of, out in ((ROOT / "config", folder / "dev"), (config, folder / "serving"))
     }
-    for process in made.values():
-        _, said = process.communicate()
+    texts = [process.communicate()[1] for process in made.values()]
+    for process, said in zip(made.values(), texts, strict=True):
         if process.returncode != 0:
             raise SystemExit(f"synth ended with {process.returncode}:\n{said}")
     dev, serving = made
@@ -110,7 +114,7 @@ def assemblies(folder: Path) -> tuple[Path, Path]:
 
 
 def plans(folder: Path, options: argparse.Namespace) -> dict[str, Plan]:
-    """What to judge, by what it is of."""
+    """What to judge, by name."""
     dev, serving = assemblies(folder)
 
     def plan(paths: Path, beside: Sequence[Path], part: float) -> Plan:
@@ -123,10 +127,12 @@ def plans(folder: Path, options: argparse.Namespace) -> dict[str, Plan]:
             seed=options.seed,
         )
 
-    return {
-        DEV: plan(dev, (), 1 - _PART_OF_SERVING),
-        SERVING: plan(serving, (dev,), _PART_OF_SERVING),
+    whole = options.only is not None
+    found = {
+        "dev": plan(dev, (), 1 if whole else 1 - _PART_OF_SERVING),
+        "serving": plan(serving, (dev,), 1 if whole else _PART_OF_SERVING),
     }
+    return {name: each for name, each in found.items() if options.only in (None, name)}
 
 
 def report(tallies: Mapping[str, Tally], *, date: str, on: Mapping[str, str]) -> str:
@@ -136,10 +142,10 @@ def report(tallies: Mapping[str, Tally], *, date: str, on: Mapping[str, str]) ->
         "",
         f"Measured on {date}. docs/review-mutation.md says what is counted how.",
     ]
-    for what, tally in tallies.items():
+    for name, tally in tallies.items():
         lines += [
             "",
-            f"## {what[0].upper()}{what[1:]}",
+            f"## {TITLES[name]}",
             "",
             f"{summary(tally)}.",
             "",
@@ -158,29 +164,27 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=0, help="as many pairs of mutants")
     parser.add_argument("--neutral", type=int, default=0, help="as many neutral changes")
     parser.add_argument("--seed", type=int, default=0, help="of everything that is chosen")
+    parser.add_argument("--only", choices=list(TITLES), help="all of it for one of the two")
     parser.add_argument("--dry", action="store_true", help="write no result")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        tallies = {what: run(plan) for what, plan in plans(Path(name), options).items()}
+    with tempfile.TemporaryDirectory() as folder:
+        tallies = {name: run(plan) for name, plan in plans(Path(folder), options).items()}
     date = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
     text = report(tallies, date=date, on=machine())
     if not options.dry:
         RESULTS.mkdir(exist_ok=True)
-        file = RESULTS / ("mutation" if options.sample is None else "mutation_sample")
+        parts = ["mutation", *filter(None, [options.only, "sample" if options.sample else None])]
+        file = RESULTS / "_".join(parts)
         result = {
             "date": date,
             "machine": machine(),
-            **{what: as_json(tally) for what, tally in zip(_NAMES, tallies.values(), strict=True)},
+            **{name: as_json(tally) for name, tally in tallies.items()},
         }
         content = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
         file.with_suffix(".json").write_text(content, encoding="utf-8")
         file.with_suffix(".md").write_text(text, encoding="utf-8")
     print(text, end="")
     return 0 if all(tally.ok for tally in tallies.values()) else 1
-
-
-_NAMES: Final = ("dev", "serving")
-"""In the JSON file, in the order of the plans."""
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Final
 
 from review.decisions.purposes import PURPOSES
 from review.rules.environment import service_of
+from review.rules.rule import many
 from review.template.deployment import Deployment, Resource
 
 
@@ -66,6 +67,12 @@ def _purposes(deployment: Deployment) -> Iterator[tuple[str, str, Resource]]:
             ]
             if subnets:
                 yield "routes", f"routes-{_slot(deployment, table)}", table
+    for function in deployment.of_type("AWS::Lambda::Function"):
+        for group in deployment.of_type("AWS::EC2::SecurityGroup"):
+            if function["FunctionName"] and group.ref in many(
+                function["VpcConfig.SecurityGroupIds"]
+            ):
+                yield "group", f"{function.ref}-group", group
     for vpc in deployment.of_type("AWS::EC2::VPC"):
         yield "vpc", f"vpc-{vpc['CidrBlock']}", vpc
 

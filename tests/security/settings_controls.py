@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from review.rules.design import design_of
-from review.rules.environment import JOB, POLICY_TYPES, Environment, environment_of
+from review.rules.environment import DEPLOYMENT, JOB, POLICY_TYPES, Environment, environment_of
 from review.rules.resources import TAGGED_TYPES
 from review.rules.retention import RETAINED_TYPES
 from review.template.deployment import Resource
@@ -53,6 +53,11 @@ def the_environment_is_that_of_the_settings(deployment: AppDeployment) -> list[s
             "the submitter's use of the model key",
             found.submitter_uses_model_key,
             settings.keys.submitter_uses_model_key,
+        ),
+        *_differs(
+            "Bedrock's use of the model key for throughput",
+            found.throughput,
+            settings.keys.throughput if settings.inference.enabled else "none",
         ),
         *_differs("endpoint", found.requires_endpoint, settings.storage.require_endpoint),
         *_differs(
@@ -247,6 +252,28 @@ def resources_carry_the_tags_of_the_settings(deployment: AppDeployment) -> list[
         for key, value in deployment.settings.tags.items():
             findings += _differs(f"{resource}: tag {key}", tags.get(key), value)
     return findings
+
+
+@control
+def the_deployments_are_those_of_the_settings(deployment: AppDeployment) -> list[str]:
+    """Which models are deployed, of which kind and size, and until when."""
+    wanted = {
+        job.name: (
+            job.deployment.kind,
+            str(job.deployment.model_units),
+            job.deployment.commitment or "",
+            str(job.deployment.ends_after_hours or ""),
+        )
+        for job in deployment.settings.jobs.values()
+        if deployment.settings.inference.enabled and job.deployment.kind != "none"
+    }
+    there = {
+        str(each["Job"]): tuple(
+            str(each[name]) for name in ("Kind", "ModelUnits", "Commitment", "Hours")
+        )
+        for each in deployment.of_type(DEPLOYMENT)
+    }
+    return _differs("deployments", there, wanted)
 
 
 @control

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks.mutation import with_inference
+from benchmarks.mutation import TITLES, report, with_inference
 from review.mutation.difference import beyond, mutants_of
 from review.mutation.mutant import OUTPUT, Mutant
+from review.mutation.outcome import Fate
+from review.mutation.run import Plan, Result, Tally
 from review.template.deployment import Deployment
 from settings import load_settings
 from tests.conftest import CONFIG
@@ -108,3 +110,15 @@ def test_the_settings_that_are_judged_are_devs_with_a_deployment_of_each_kind(
     assert made.inference.enabled
     assert {job.deployment.kind for job in made.jobs.values()} == {"on_demand", "provisioned"}
     assert made.people.invokers
+
+
+def test_the_figures_of_both_are_told_and_a_survivor_of_either() -> None:
+    """And the other one's are not mixed up with them."""
+    survivor = Result(what="mutant", text="a change", kind="structure", fate=Fate.SURVIVED)
+    good = Tally(plan=Plan(paths=()), made=0)
+    bad = Tally(plan=Plan(paths=()), made=1, results=[survivor])
+    text = report({"dev": good, "serving": bad}, date="2026-11-23", on={"processors": "2"})
+    dev, serving = text.split(f"## {TITLES['serving']}")
+    assert f"## {TITLES['dev']}" in dev
+    assert "- survived: a change" not in dev
+    assert "- survived: a change" in serving

@@ -47,6 +47,27 @@ def test_a_call_from_anywhere_is_new_access(serving: AppDeployment) -> None:
         assert "finetune-test-us-east-1-invoker" in message
 
 
+def test_what_only_has_another_id_is_no_new_access(serving: AppDeployment) -> None:
+    """The invoker's group is known by the function that it is for."""
+    approved = approve(serving, by="Security", because="a start")
+    renamed = applied(serving, "rename_logical_ids", seed=3)
+    assert [str(each.message) for each in access_findings(renamed, approved)[0]] == []
+
+
+def test_another_way_to_the_models_is_new_access_whatever_the_ids(serving: AppDeployment) -> None:
+    approved = approve(serving, by="Security", because="a start")
+    wider = serving.put(
+        "AWS::EC2::SecurityGroup",
+        "SecurityGroupEgress",
+        [{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIp": "10.0.0.0/8"}],
+        where={"GroupDescription": "The function that calls models"},
+    )
+    assert wider.templates != serving.templates
+    renamed = applied(wider, "rename_logical_ids", seed=3)
+    told = [each.message for each in access_findings(renamed, approved)[0]]
+    assert any("finetune-test-invoker-group: egress" in each for each in told)
+
+
 # Tags that a request hands on to Bedrock have keys and values in small letters.
 @pytest.mark.parametrize("neutral", sorted(set(NEUTRAL) - {"more_tags"}))
 def test_neutral_changes_break_no_rule(neutral: str, serving: AppDeployment) -> None:
