@@ -616,6 +616,7 @@ def test_a_model_is_not_lost_to_one_that_its_stack_went_back_from(
     aws.end_job(current, "Failed" if ending == "Failed" else "Completed")
     assert resource.update(never)["PhysicalResourceId"] == unsent
     aws.end_job(unsent, "Completed")
+    sweep(aws)
     assert resource.update(now)["PhysicalResourceId"] == current
     resource.at_rest("UPDATE_ROLLBACK_COMPLETE")
     later(aws, 3)
