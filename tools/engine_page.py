@@ -73,6 +73,9 @@ undoes the request takes the model away, whatever the request's policies are. Wh
 finds that the resource of a complete stack stands for it, that stack's policies hold (step *own*).
 Who deletes a stack in the few minutes before that keeps the model: that can be undone.
 
+A successor is complete when a model is there that its resource stands for, or did: one that its
+stack went back from is none, whatever it replaces by its row.
+
 The follower asks CloudFormation, when a stack is at rest, and mends the marks by its word:
 """
 
@@ -86,6 +89,10 @@ _TURNS = """\
   Only then a queued job's place is free. When a stack waits, it is free at once: nobody wants it.
 - A job that is replaced while it waits is withdrawn in the one write that says that nobody wants
   it. If its turn came first it goes on as any replaced job does, and its model by `OnReplace`.
+- A place in the queue is freed by what the row says after the ledger was read, and in one write
+  that fails when anybody entered meanwhile: who enters writes its row before, and the ledger
+  always. So no place is lost to a look that is older than the job that took it.
+- A turn is the request's that it was given to: who asked for the job since has its own.
 - An Update back to a content is a wish, not a rollback, when the content's row says, or said before
   a late request took it, that it was cleaned up.
 """

@@ -140,15 +140,18 @@ class Table:
         """Return the ledger as it is now."""
         return self._ledger()[0]
 
-    def change_ledger(self, change: Callable[[Ledger], Ledger]) -> Ledger:
+    def change_ledger(self, change: Callable[[Ledger], Ledger], *, always: bool = False) -> Ledger:
         """Change the ledger as a whole and return it; `change` may be called several times.
 
+        It is called again when another call has changed the ledger since: so what it reads of rows
+        is no older than the ledger that it was given, and none that enters meanwhile is overlooked.
+        `always` writes a ledger that stays as it is too, for those who come back to their place.
         Raises BusyTableError when others change it all the time.
         """
         for attempt in range(MOST_TRIES):
             before, version = self._ledger()
             after = change(before)
-            if after == before:
+            if after == before and not always:
                 return after
             written = self._update(
                 LEDGER,

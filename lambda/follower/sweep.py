@@ -291,7 +291,7 @@ class Sweep:
         """Return what became of the ids that took a row's place, one after the other.
 
         One counts that is what its resource stands for now, or was replaced in turn: what a late
-        or failed request made is neither.
+        or failed request made, or what its stack went back from, is neither.
         """
         seen = {row.name}
         name = row.superseded_by
@@ -300,7 +300,8 @@ class Sweep:
             found = self.table.read(name)
             if found is None:
                 break
-            took_over = found.superseded_by is not None or self._view(row).physical_id == name
+            replaced = found.superseded_by is not None and not found.went_back
+            took_over = replaced or self._view(row).physical_id == name
             if found.state is RowState.COMPLETED and found.deleted_at is None and took_over:
                 return Successor.COMPLETED
             name = found.superseded_by
@@ -312,15 +313,17 @@ class Sweep:
     def _serve_queue(self) -> int:
         """Free the places of jobs that ended, fill them with the oldest that wait; return how many.
 
-        What should be in the ledger and is not, after a crash between two writes, is put back.
+        What should be in the ledger and is not, after a crash between two writes, is put back. The
+        rows are read after the ledger: who takes a place meanwhile has written its row before.
         """
-        rows = {row.name: row for row in self.table.unsettled()}
-        waiting = [row for row in rows.values() if self._is_eligible(row)]
-        waiting.sort(key=lambda row: (row.requested_at, row.name))
-        eligible = [row.name for row in waiting]
-        running = [name for name, row in rows.items() if row.state is RowState.SUBMITTED]
+        eligible: list[str] = []
 
         def serve(ledger: Ledger) -> Ledger:
+            rows = {row.name: row for row in self.table.unsettled()}
+            waiting = [row for row in rows.values() if self._is_eligible(row)]
+            waiting.sort(key=lambda row: (row.requested_at, row.name))
+            eligible[:] = [row.name for row in waiting]
+            running = [name for name, row in rows.items() if row.state is RowState.SUBMITTED]
             listed = (*ledger.running, *ledger.waiting)
             gone = [name for name in listed if _is_out(rows.get(name), now=self.now())]
             ledger = ledger.leave(*gone)

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from mypy_boto3_bedrock import BedrockClient
     from mypy_boto3_s3 import S3Client
 
+    from customization.admission import Ledger
     from customization.patience import Patience
     from customization.table import Table
 
@@ -251,7 +252,7 @@ class Lifecycle:
             self._replace(old, by=owner, event=event)
         if verdict is AttemptVerdict.ADOPT:
             if found is not None and found.status is JobStatus.IN_PROGRESS:
-                self.table.change_ledger(lambda ledger: ledger.hold(str(owner)))
+                self.table.change_ledger(lambda ledger: ledger.hold(str(owner)), always=True)
             self.logger.info("adopted", extra={"job_name": str(owner)})
             return self._submitted(owner)
         return self._start(owner, job=job, event=event, old=old)
@@ -261,7 +262,9 @@ class Lifecycle:
     ) -> OnEventResult:
         """Submit a job that is written down, or let it wait when there is no place for it."""
         name = str(owner)
-        ledger = self.table.change_ledger(lambda ledger: ledger.enter(name, limit=self.limit))
+        ledger = self.table.change_ledger(
+            lambda ledger: ledger.enter(name, limit=self.limit), always=True
+        )
         if name not in ledger.running:
             self.logger.info("queued", extra={"job_name": name, "waiting": len(ledger.waiting)})
             return _answer(owner, follow=Follow.QUEUE, state=State.QUEUED)
@@ -447,7 +450,8 @@ class Lifecycle:
         try:
             job = self._read(json.loads(row.request))
             check_data(s3=self.s3(), job=job)
-            self._submit(owner, job=job)
+            # A newer request may be without the place that this one had.
+            self._submit(owner, job=job, request_id=row.request_id)
         except QuotaError as error:
             refused = row.refused_at or self.now()
             if self.now() - refused > REFUSAL_PATIENCE:
@@ -464,15 +468,18 @@ class Lifecycle:
             self._refuse(owner, error=error)
             self.logger.warning("refused", extra={"job_name": name})
 
-    def _submit(self, owner: PhysicalId, *, job: JobRequest) -> None:
+    def _submit(self, owner: PhysicalId, *, job: JobRequest, request_id: str | None = None) -> None:
         """Have Bedrock take a job that holds a place; the row says so before and after.
 
+        With a request's id it is done for that one only: who asked since has its own turn.
         When it was deleted meanwhile the job is stopped: whoever deleted it could not see it.
         """
         name = str(owner)
         wanted = When(absent=["DeletedAt"], equal={"State": _NOT_STARTED})
         starting = {"State": RowState.SUBMITTING, "SubmittingAt": self._time}
-        if not self.table.change(name, starting, when=wanted):
+        asked = {"RequestId": (request_id,)} if request_id is not None else {}
+        unchanged = When(absent=wanted.absent, equal={**wanted.equal, **asked})
+        if not self.table.change(name, starting, when=unchanged):
             row = self.table.read(name)
             if row is not None and row.deleted_at is None and not row.state.is_final:
                 return
@@ -539,7 +546,7 @@ class Lifecycle:
             when=When(equal={"State": _NOT_STARTED, "SubmittingAt": (began,)}),
         )
         if refused and besides:
-            self.table.change_ledger(lambda ledger: ledger.leave(name))
+            self._leave(name)
         # Without, the follower frees its place: another call may still have Bedrock take the job.
         return refused
 
@@ -631,8 +638,17 @@ class Lifecycle:
         withdrawn = {"State": RowState.WITHDRAWN, "EndedAt": self._time, **(besides or {})}
         done = self.table.change(name, withdrawn, when=When(equal={"State": (RowState.QUEUED,)}))
         if done:
-            self.table.change_ledger(lambda ledger: ledger.leave(name))
+            self._leave(name)
         return done
+
+    def _leave(self, name: str) -> None:
+        """Free the place of a job that is over, unless it was asked for anew meanwhile."""
+
+        def leave(ledger: Ledger) -> Ledger:
+            row = self.table.read(name)
+            return ledger.leave(name) if row is None or row.state.is_final else ledger
+
+        self.table.change_ledger(leave)
 
     def _take_away(self, owner: PhysicalId, *, policy: ModelPolicy) -> Row | None:
         """Mark an id as not wanted, then stop its job or delete its model.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,10 +16,12 @@ from customization import endings
 from customization.admission import Ledger
 from customization.errors import BusyTableError, StaleRequestError, SubmissionError
 from customization.jobs import Job
-from customization.rows import SUBMISSION_GRACE
+from customization.rows import SUBMISSION_GRACE, Row
 from customization.table import Table
 from follower import announcement
 from follower.handler import Environment
+from submitter import lifecycle
+from submitter.preflight import check_data
 from tests.fakes.aws import FakeAws, FakeStack, Fault, LostError, RefusalError
 from tests.fakes.cloudformation import Context, Resource, call_submitter, sweep
 
@@ -586,6 +589,39 @@ def test_a_model_whose_successor_was_given_up_goes_after_the_one_that_came_inste
     assert aws.items[old]["SupersededBy"] == other
     sweep(aws)
     assert [model["modelName"] for model in aws.models.values()] == [other]
+
+
+@pytest.mark.parametrize("ending", ["Failed", "Completed"])
+def test_a_model_is_not_lost_to_one_that_its_stack_went_back_from(
+    ending: str, aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    """What replaced it never started, was replaced, and is trained by an update that is undone."""
+    lets_go = {**properties, "OnReplace": "delete-model"}
+    resource = Resource(aws=aws, properties=lets_go, stack=STACK.format("line"))
+    name = str(resource.create()["PhysicalResourceId"])
+    aws.end_job(name, "Completed")
+    resource.at_rest()
+    sweep(aws)
+    others = [deploy(aws, properties, number) for number in range(2)]
+    never, now = other_run(resource, "2"), other_run(resource, "3")
+    unsent = str(resource.update(never)["PhysicalResourceId"])
+    resource.delete(name, lets_go)
+    current = str(resource.update(now)["PhysicalResourceId"])
+    resource.delete(unsent, never)
+    assert aws.items[unsent]["State"] == "Withdrawn"
+    resource.at_rest("UPDATE_COMPLETE")
+    for other in others:
+        aws.end_job(str(other.physical_id), "Failed")
+    later(aws, 1)
+    aws.end_job(current, "Failed" if ending == "Failed" else "Completed")
+    assert resource.update(never)["PhysicalResourceId"] == unsent
+    aws.end_job(unsent, "Completed")
+    sweep(aws)
+    assert resource.update(now)["PhysicalResourceId"] == current
+    resource.at_rest("UPDATE_ROLLBACK_COMPLETE")
+    later(aws, 3)
+    assert aws.items[unsent]["State"] == "Completed"
+    assert (name in names_of(aws)) == (ending == "Failed")
 
 
 def test_a_rollback_under_the_old_id_takes_the_mark_of_the_update_that_it_undoes(
@@ -1217,6 +1253,92 @@ def test_a_ledger_that_changes_all_the_time_is_given_up(aws: FakeAws, resource: 
     aws.faults.append(Fault("UpdateItem", refusal, times=99))
     with pytest.raises(BusyTableError, match="changed 30 times"):
         table.change_ledger(lambda ledger: ledger.wait("x"))
+
+
+def taken_out(aws: FakeAws, name: str) -> None:
+    """Leave the row of a job as it is when it was taken away, and its place not freed yet."""
+    aws.jobs.pop(name, None)
+    aws.items[name] |= {"State": "Withdrawn", "DeletedAt": aws.now.isoformat()}
+
+
+def places(aws: FakeAws) -> list[str]:
+    running: list[str] = json.loads(aws.items["ledger"]["Running"])
+    return running
+
+
+@pytest.mark.parametrize("known", ["new", "anew", "no more"])
+def test_a_place_that_is_taken_while_the_queue_is_looked_at_is_kept(
+    known: str, aws: FakeAws, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request comes after the follower has read the rows, and before it writes the ledger."""
+    if known != "new":
+        taken_out(aws, str(resource.create()["PhysicalResourceId"]))
+    unsettled = Table.unsettled
+    looks: list[list[Row]] = []
+
+    def and_then(self: Table) -> Iterator[Row]:
+        looks.append(list(unsettled(self)))
+        if len(looks) == 2 and known != "no more":
+            before = len(aws.calls)
+            resource.create()
+            del aws.calls[before:]  # they are noted as the submitter's, and not the follower's
+        return iter(looks[-1])
+
+    monkeypatch.setattr(Table, "unsettled", and_then)
+    sweep(aws)
+    name = str(resource.physical_id)
+    assert places(aws) == ([] if known == "no more" else [name])
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_place_is_not_freed_of_a_job_that_is_asked_for_anew(
+    anew: bool, aws: FakeAws, resource: Resource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the write that withdraws a job whose turn had come, and the freeing of its place."""
+    name = str(resource.create()["PhysicalResourceId"])
+    del aws.jobs[name]
+    aws.items[name]["State"] = "Queued"
+    another = Resource(aws=aws, properties=resource.properties, stack=STACK.format("another"))
+    change_ledger = Table.change_ledger
+
+    def first_asked_anew(self: Table, *known: Any, **more: Any) -> Ledger:
+        monkeypatch.setattr(Table, "change_ledger", change_ledger)
+        if anew:
+            another.create()
+        return change_ledger(self, *known, **more)
+
+    monkeypatch.setattr(Table, "change_ledger", first_asked_anew)
+    resource.delete()
+    assert places(aws) == ([name] if anew else [])
+    assert (name in aws.jobs) == anew
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_turn_is_for_the_request_that_it_was_given_to(
+    anew: bool, aws: FakeAws, properties: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its data is looked at, a job is withdrawn, its place given away, and it asked anew."""
+    third = [deploy(aws, properties, number) for number in range(3)][2]
+    name = str(third.physical_id)
+    for job in list(aws.jobs):
+        aws.end_job(job, "Completed")
+    aws.items["ledger"] |= {"Running": json.dumps([name]), "Waiting": "[]"}
+
+    def meanwhile(**known: Any) -> None:
+        monkeypatch.setattr(lifecycle, "check_data", check_data)
+        if anew:
+            third.delete()
+            for number in (4, 5):
+                deploy(aws, properties, number)
+            assert third.create()["Data"]["State"] == "Queued"
+        check_data(**known)
+
+    monkeypatch.setattr(lifecycle, "check_data", meanwhile)
+    call_submitter(aws, {"Submit": name})
+    assert (name in aws.jobs) == (not anew)
+    assert (name in places(aws)) == (not anew)
+    running = [job for job in aws.jobs.values() if job["status"] == "InProgress"]
+    assert len(running) == len(places(aws)) == (2 if anew else 1)
 
 
 def test_two_changes_of_the_ledger_at_once_both_count(aws: FakeAws) -> None:
