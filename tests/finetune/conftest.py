@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from collections.abc import Callable
@@ -49,6 +50,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["finetune", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             main.main()
+        # What a command freezes ends with its process; here it would stay for all tests.
+        gc.unfreeze()
         printed = capsys.readouterr()
         code = exit_.value.code
         return Ended(code=code if isinstance(code, int) else 0, out=printed.out, err=printed.err)
