@@ -45,13 +45,13 @@ Run = Callable[..., Ended]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the command line as a shell does, in this process."""
+    # What a command freezes ends with its process; here it would stay for all tests.
+    monkeypatch.setattr(gc, "freeze", lambda: None)
 
     def one(*arguments: str | Path) -> Ended:
         monkeypatch.setattr(sys, "argv", ["finetune", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
             main.main()
-        # What a command freezes ends with its process; here it would stay for all tests.
-        gc.unfreeze()
         printed = capsys.readouterr()
         code = exit_.value.code
         return Ended(code=code if isinstance(code, int) else 0, out=printed.out, err=printed.err)
