@@ -50,7 +50,9 @@ Two rows matter in every update: the one that its resource has, *A*, and the one
   those that its stack had accepted. CloudFormation's clean-up Delete of A adds `RetiredAt`.
 - A rollback is an Update from B to A before that clean-up. It takes the mark from A, marks B as
   `WentBack`, and trains nothing. When CloudFormation has only A in its hand, it comes as an Update
-  of A whose old properties are B's, and takes that mark away and no other.
+  of A whose old properties are B's, and takes that mark away and no other. When CloudFormation gave
+  the clean-up up, the next Update back to A looks the same, and is met the same: B's model goes by
+  what B's row said before, if it was a replaced one then, and is kept if not.
 - An Update of A that changes no content and finds A replaced, deleted or another stack's is a late
   one, and changes nothing.
 
@@ -69,7 +71,8 @@ own resource the one by which it was a replaced row. Who gave the row up by its 
 
 A model that its last owner kept is nobody's. A request that takes it may fail, be rolled back, or
 be a late one of a stack that is gone: so the row says `WasKept`, and while it does, nothing that
-undoes the request takes the model away, whatever the request's policies are. When the follower
+undoes the request takes the model away, whatever the request's policies are. The same holds of one
+that its last owner would keep, and whose end the follower has not seen yet. When the follower
 finds that the resource of a complete stack stands for it, that stack's policies hold (step *own*).
 Who deletes a stack in the few minutes before that keeps the model: that can be undone.
 

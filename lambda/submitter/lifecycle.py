@@ -321,7 +321,7 @@ class Lifecycle:
                 values["State"] = RowState.SUBMITTED
                 # Its end is still to come: one that was told before was of no job.
                 remove += OF_AN_END
-            if row is not None and row.deleted_at is not None and row.policy is ModelPolicy.KEEP:
+            if row is not None and _is_left_kept(row, event=event):
                 # This request may come to nothing: its policy must not rule then.
                 values["WasKept"] = "true"
             once = {"SubmittedAt": self._time}
@@ -760,6 +760,16 @@ def _of(event: ResourceEvent) -> claims.Resource:
 
 def _is_of(row: Row, *, event: ResourceEvent) -> bool:
     return (row.stack_id, row.logical_id) == _of(event)
+
+
+def _is_left_kept(row: Row, *, event: ResourceEvent) -> bool:
+    """Return whether the last owner of a model kept it, or would, when a request takes its row.
+
+    The follower may not have seen yet that the other resource is gone.
+    """
+    if row.deleted_at is not None:
+        return row.policy is ModelPolicy.KEEP
+    return not _is_of(row, event=event) and not claims.lets_model_go(row.claim)
 
 
 def _as_read(row: Row | None) -> When:

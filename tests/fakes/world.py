@@ -96,6 +96,8 @@ class Stack:
     accepted: list[str] = field(default_factory=list)
     policies: dict[str, dict[str, Any]] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
+    not_cleaned_up: set[str] = field(default_factory=set)
+    in_doubt: set[str] = field(default_factory=set)
     before: dict[str, Any] = field(default_factory=dict)
     operation: Iterator[None] | None = None
     unclear: bool = False
@@ -327,6 +329,7 @@ class World:
             if new_id != before_id:
                 # A clean-up that fails is given up after some tries; the update is done.
                 yield from self._request(stack, self._flight("Delete", before_id, before))
+                self._look_at_clean_up(stack, before=str(before_id), now=str(new_id))
             stack.status = "UPDATE_COMPLETE"
             return
         if done or (new_id is not None and self.random.random() < 0.5):
@@ -334,6 +337,18 @@ class World:
             stack.physical_id = new_id
         stack.properties = properties
         yield from self._back(stack, before)
+
+    def _look_at_clean_up(self, stack: Stack, *, before: str, now: str) -> None:
+        """Note an id whose clean-up never came, and one whose policies are in doubt by that.
+
+        An Update back to an id that was replaced and not cleaned up is, request by request, what
+        the rollback of its replacement would be.
+        """
+        if "RetiredAt" not in self.aws.items[before]:
+            stack.not_cleaned_up.add(before)
+        if now in stack.not_cleaned_up:
+            stack.not_cleaned_up.remove(now)
+            stack.in_doubt.add(before)
 
     def _back(self, stack: Stack, before: dict[str, Any]) -> Iterator[None]:
         stack.status = "UPDATE_ROLLBACK_IN_PROGRESS"
@@ -375,6 +390,7 @@ class World:
         stack.policies[name] = properties
         if stack.accepted[-1:] != [name]:
             stack.accepted.append(name)
+            stack.in_doubt.discard(name)
 
     def _request(
         self, stack: Stack, flight: Flight, *, may_be_cancelled: bool = False
@@ -688,13 +704,16 @@ class World:
     def _left_behind(self, stack: Stack) -> Iterator[str]:
         """Yield the ids whose model a stack has replaced, and by its policy should be gone.
 
-        Of a job that its stack went back from, and that ends while it is stopped, it is kept.
+        Of a job that its stack went back from, and that ends while it is stopped, it is kept. So it
+        is when CloudFormation gave up the clean-up of an id and went to it again: no function can
+        tell that from a rollback, after which the policies from before hold. Where they keep the
+        model, somebody finds one too many, which can be deleted. That none is lost holds here too.
         """
         current = self.aws.items.get(str(stack.physical_id), {})
         if current.get("State") != "Completed" or stack.status in STUCK:
             return
         models = {model["modelName"] for model in self.aws.models.values()}
-        for name in models & set(stack.accepted) - {stack.physical_id}:
+        for name in models & set(stack.accepted) - {stack.physical_id} - stack.in_doubt:
             went_back = "WentBack" in self.aws.items[name]
             if stack.policies[name]["OnReplace"] == "delete-model" and not went_back:
                 yield name

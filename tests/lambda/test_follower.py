@@ -591,6 +591,32 @@ def test_a_model_whose_successor_was_given_up_goes_after_the_one_that_came_inste
     assert [model["modelName"] for model in aws.models.values()] == [other]
 
 
+@pytest.mark.parametrize("cleaned_up", [True, False])
+def test_a_model_whose_policies_are_in_doubt_is_kept(
+    cleaned_up: bool, aws: FakeAws, resource: Resource
+) -> None:
+    """What comes after a clean-up that never came looks like a rollback: it may be one."""
+    kept = {**resource.properties, "OnReplace": "keep-model", "OnDelete": "keep-model"}
+    resource.properties = kept
+    name = str(resource.create()["PhysicalResourceId"])
+    aws.end_job(name, "Completed")
+    other = other_run(resource, "2")
+    current = str(resource.update(other)["PhysicalResourceId"])
+    aws.end_job(current, "Completed")
+    resource.delete(name, kept)
+    resource.at_rest("UPDATE_COMPLETE")
+    sweep(aws)
+    lets_go = {**kept, "OnReplace": "delete-model"}
+    assert resource.update(lets_go)["PhysicalResourceId"] == name
+    if cleaned_up:
+        resource.delete(current, other)
+    assert resource.update(other)["PhysicalResourceId"] == current
+    resource.delete(name, lets_go)
+    resource.at_rest("UPDATE_COMPLETE")
+    later(aws, 3)
+    assert names_of(aws) == ({current} if cleaned_up else {name, current})
+
+
 @pytest.mark.parametrize("ending", ["Failed", "Completed"])
 def test_a_model_is_not_lost_to_one_that_its_stack_went_back_from(
     ending: str, aws: FakeAws, properties: dict[str, Any]
@@ -904,6 +930,31 @@ def test_a_kept_model_is_not_lost_to_a_creation_that_is_rolled_back(
     later(aws)
     assert names_of(aws) == {name}
     assert aws.items[name]["Policy"] == "keep-model"
+
+
+@pytest.mark.parametrize("policy", ["keep-model", "delete-model"])
+def test_a_model_is_kept_by_a_stack_whose_deletion_the_follower_has_not_seen(
+    policy: str, aws: FakeAws, properties: dict[str, Any]
+) -> None:
+    """A replaced one, which goes by both policies; who has its content again is rolled back."""
+    both = {"OnReplace": policy, "OnDelete": policy}
+    first = Resource(aws=aws, properties={**properties, **both}, stack=STACK.format("first"))
+    name = str(first.create()["PhysicalResourceId"])
+    aws.end_job(name, "Completed")
+    first.at_rest()
+    sweep(aws)
+    new = str(first.update(other_run(first, "2"))["PhysicalResourceId"])
+    first.delete(name, {**properties, **both})
+    first.at_rest("UPDATE_COMPLETE")
+    first.delete()
+    first.gone()
+    aws.end_job(new, "Stopped")
+    stack = another(aws, properties)
+    assert stack.create()["PhysicalResourceId"] == name
+    stack.delete()
+    stack.at_rest("ROLLBACK_FAILED")
+    later(aws)
+    assert names_of(aws) == ({name} if policy == "keep-model" else set())
 
 
 @pytest.mark.parametrize("clean_up", [True, False])
