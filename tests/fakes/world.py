@@ -47,6 +47,8 @@ SENT_AGAIN = 0.25
 """How likely Lambda sends an event again though its function had answered."""
 IN_BETWEEN = 0.2
 """How likely something else happens before a call of a function."""
+SELDOM = {"StartExecution": 10}
+"""Calls that are made once for a job: how much likelier they fail, so that it is ever seen."""
 MOST_FOREIGN = 2
 STUCK = {"UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"}
 """The statuses in which a stack waits for somebody."""
@@ -733,12 +735,13 @@ class _Hooked(FakeAws):
         self.calls.clear()
         if world.depth == 0 or world.faults == 0:
             return
+        faults = world.faults * SELDOM.get(operation, 1)
         chance = world.random.random()
-        if chance < world.faults / 4:
+        if chance < faults / 4:
             raise CrashError
-        if chance < world.faults / 2:
+        if chance < faults / 2:
             raise RefusalError("ThrottlingException", "made up", 429)
-        if chance < world.faults * 0.75:
+        if chance < faults * 0.75:
             raise RefusalError("InternalServerException", "made up", 500)
         if world.depth == 1 and world.random.random() < IN_BETWEEN:
             name = world.random.choice(
@@ -751,10 +754,11 @@ class _Hooked(FakeAws):
         world = self.world
         if world.depth == 0 or world.faults == 0:
             return
+        faults = world.faults * SELDOM.get(operation, 1)
         chance = world.random.random()
-        if chance < world.faults / 4:
+        if chance < faults / 4:
             raise CrashError
-        if chance < world.faults / 2:
+        if chance < faults / 2:
             raise LostError
 
     def update_item(self, p: dict[str, Any]) -> dict[str, Any]:
