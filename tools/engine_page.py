@@ -52,7 +52,8 @@ Two rows matter in every update: the one that its resource has, *A*, and the one
   `WentBack`, and trains nothing. When CloudFormation has only A in its hand, it comes as an Update
   of A whose old properties are B's, and takes that mark away and no other. When CloudFormation gave
   the clean-up up, the next Update back to A looks the same, and is met the same: B's model goes by
-  what B's row said before, if it was a replaced one then, and is kept if not.
+  what B's row said before, if it was a replaced one then, and is kept if not. So the follower
+  writes `RetiredAt` to A (step *retire*) as soon as it sees the stack complete without it.
 - An Update of A that changes no content and finds A replaced, deleted or another stack's is a late
   one, and changes nothing.
 

@@ -99,6 +99,8 @@ class Act(StrEnum):
     """Take back the mark that an earlier owner kept the model: it has a new one."""
     SUPERSEDE = "supersede"
     """Mark the row as replaced by what its resource stands for."""
+    RETIRE = "retire"
+    """Write what CloudFormation's clean-up would have: it gave that up."""
     DELETE = "mark as unwanted"
     """Mark the row: nobody wants its job any more."""
     STOP = "stop"
@@ -234,7 +236,11 @@ def _by_place(
         case Place.STRAY:
             return _stray(row=row, claimed=claimed)
         case Place.SUPERSEDED:
-            return _superseded(row=row, view=view, successor=successor, now=now)
+            step = _superseded(row=row, view=view, successor=successor, now=now)
+            left = step.act in {Act.SETTLE, Act.WAIT}
+            if left and row.retired_at is None and view.is_complete:
+                return Step(act=Act.RETIRE, why="its stack is complete without it")
+            return step
 
 
 def may_be_taken(row: Row, *, now: datetime) -> bool:

@@ -152,6 +152,7 @@ class Sweep:
                 Act.RESTORE
                 | Act.OWN
                 | Act.SUPERSEDE
+                | Act.RETIRE
                 | Act.DELETE
                 | Act.SETTLE
                 | Act.FOLLOW_UP
@@ -170,6 +171,8 @@ class Sweep:
                 values, remove = {"State": row.state}, ("WasKept",)
             case Act.SUPERSEDE:
                 values = {"SupersededBy": str(self._view(row).physical_id), "RetiredAt": time}
+            case Act.RETIRE:
+                values = {"RetiredAt": time}
             case Act.DELETE:
                 values = {"DeletedAt": time, "Policy": step.policy or ModelPolicy.KEEP}
             case Act.SETTLE:

@@ -591,6 +591,36 @@ def test_a_model_whose_successor_was_given_up_goes_after_the_one_that_came_inste
     assert [model["modelName"] for model in aws.models.values()] == [other]
 
 
+@pytest.mark.parametrize("accepted", ["keep-model", "delete-model"])
+def test_what_was_accepted_holds_though_the_clean_up_never_came(
+    accepted: str, aws: FakeAws, resource: Resource
+) -> None:
+    """The follower sees the stack complete: the next Update is a wish, and not a rollback."""
+    lets_go = {**resource.properties, **LETS_GO}
+    resource.properties = lets_go
+    name = str(resource.create()["PhysicalResourceId"])
+    aws.end_job(name, "Completed")
+    resource.at_rest()
+    sweep(aws)
+    other = {**other_run(resource, "2"), "OnReplace": "keep-model"}
+    current = str(resource.update(other)["PhysicalResourceId"])
+    resource.delete(name, lets_go)
+    resource.at_rest("UPDATE_COMPLETE")
+    later(aws, 1)
+    again = {**lets_go, "OnReplace": accepted}
+    assert resource.update(again)["PhysicalResourceId"] == name
+    resource.at_rest("UPDATE_COMPLETE")
+    assert "RetiredAt" not in aws.items[current]
+    later(aws, 1)
+    assert "RetiredAt" in aws.items[current]
+    aws.end_job(current, "Completed")
+    assert resource.update(other)["PhysicalResourceId"] == current
+    resource.delete(name, again)
+    resource.at_rest("UPDATE_COMPLETE")
+    later(aws, 3)
+    assert (name in names_of(aws)) == (accepted == "keep-model")
+
+
 @pytest.mark.parametrize("cleaned_up", [True, False])
 def test_a_model_whose_policies_are_in_doubt_is_kept(
     cleaned_up: bool, aws: FakeAws, resource: Resource
