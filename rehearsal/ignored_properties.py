@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from pathlib import Path
+from typing import TypeAlias
 
 import yaml
 
 from rehearsal.errors import RehearsalError
+
+Property: TypeAlias = tuple[str, str]
+"""A resource type, and one of its properties as the ledger writes it."""
 
 ACCEPTED_FILE = Path(__file__).with_name("ignored_properties.yaml")
 
@@ -34,14 +38,14 @@ def check(
     *,
     ledger: Mapping[str, list[str]],
     allowed: Mapping[str, Mapping[str, str]],
-    used_types: set[str],
+    used: Set[Property],
 ) -> None:
     """Compare the ledger with the list, both ways.
 
     Args:
         ledger: properties that no provisioner read, by resource type.
         allowed: properties that may be ignored, with reasons.
-        used_types: resource types of the templates; entries of other types are not stale.
+        used: properties of the templates; entries of what they do not hold are not stale.
 
     Raises:
         RehearsalError: a property is ignored and not listed, or listed and not ignored.
@@ -49,7 +53,7 @@ def check(
     ignored = {(kind, name) for kind, names in ledger.items() for name in names}
     listed = {(kind, name) for kind, names in allowed.items() for name in names}
     unlisted = sorted(ignored - listed)
-    stale = sorted((kind, name) for kind, name in listed - ignored if kind in used_types)
+    stale = sorted((listed - ignored) & used)
     reasons = [
         f"{kind} {name}: no provisioner of the emulator reads it, so it was not rehearsed"
         for kind, name in unlisted
@@ -61,6 +65,28 @@ def check(
             f"edit {ACCEPTED_FILE.name}",
             reasons=tuple(reasons),
         )
+
+
+def held_by(templates: Iterable[Mapping[str, object]]) -> set[Property]:
+    """Every property of the templates, inner ones too, as the ledger writes them."""
+    found: set[Property] = set()
+    for template in templates:
+        resources = template.get("Resources", {})
+        for resource in resources.values() if isinstance(resources, Mapping) else ():
+            names = _names(resource.get("Properties", {}), "")
+            found.update((resource["Type"], name) for name in names)
+    return found
+
+
+def _names(value: object, prefix: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            name = f"{prefix}.{key}" if prefix else str(key)
+            yield name
+            yield from _names(inner, name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _names(inner, f"{prefix}[]")
 
 
 def read_ledger(path: Path) -> dict[str, list[str]]:

@@ -213,15 +213,10 @@ def empty_buckets(*, client: Client, settings: Settings) -> None:
 
 def check_properties(*, session: Session, assembly: Assembly) -> None:
     """Fail on template properties that no provisioner read and no list accepts."""
-    used = {
-        resource["Type"]
-        for stack in assembly.stacks()
-        for resource in assembly.template(stack).get("Resources", {}).values()
-    }
     ignored_properties.check(
         ledger=ignored_properties.read_ledger(session.ledger_file),
         allowed=ignored_properties.accepted(),
-        used_types=used,
+        used=ignored_properties.held_by(assembly.template(stack) for stack in assembly.stacks()),
     )
 
 

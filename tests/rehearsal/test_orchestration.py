@@ -100,16 +100,22 @@ def test_people_without_a_role_here_are_an_error() -> None:
 
 
 def test_an_ignored_property_must_be_on_the_list_and_the_list_must_be_true() -> None:
-    ledger, used = {"AWS::A": ["X"]}, {"AWS::A"}
-    ignored_properties.check(ledger=ledger, allowed={"AWS::A": {"X": "why"}}, used_types=used)
+    properties = {"X": {"Y": 1}, "Z": [{"W": {"Ref": "A"}}]}
+    used = ignored_properties.held_by(
+        [{"Resources": {"A": {"Type": "AWS::A", "Properties": properties}}}, {}]
+    )
+    ledger = {"AWS::A": ["X.Y"]}
+    ignored_properties.check(ledger=ledger, allowed={"AWS::A": {"X.Y": "why"}}, used=used)
     with pytest.raises(RehearsalError) as unlisted:
-        ignored_properties.check(ledger=ledger, allowed={}, used_types=used)
-    assert "AWS::A X: no provisioner" in unlisted.value.reasons[0]
-    with pytest.raises(RehearsalError) as stale:
-        ignored_properties.check(ledger={}, allowed={"AWS::A": {"X": "why"}}, used_types=used)
-    assert "on the list and not ignored" in stale.value.reasons[0]
-    unused: dict[str, dict[str, str]] = {"AWS::B": {"X": "why"}}
-    ignored_properties.check(ledger={}, allowed=unused, used_types=used)
+        ignored_properties.check(ledger=ledger, allowed={}, used=used)
+    assert "AWS::A X.Y: no provisioner" in unlisted.value.reasons[0]
+    for name in ("X.Y", "Z[].W", "X"):
+        with pytest.raises(RehearsalError) as stale:
+            ignored_properties.check(ledger={}, allowed={"AWS::A": {name: "why"}}, used=used)
+        assert "on the list and not ignored" in stale.value.reasons[0]
+    # Of a type, and of a property, that these templates do not hold.
+    unused = {"AWS::B": {"X": "why"}, "AWS::A": {"X.V": "why"}}
+    ignored_properties.check(ledger={}, allowed=unused, used=used)
 
 
 def test_an_accepted_property_needs_a_reason(tmp_path: Path) -> None:
